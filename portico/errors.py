@@ -1,0 +1,342 @@
+"""Every error that a client or an operator can meet, as one tree.
+
+Each class knows its HTTP status, its public code, its OpenAI `type`, whether another try may help, and
+who is to blame. Dialects turn an instance into bytes (`wire/<dialect>.write_error`); the engine asks only
+the class attributes. Retryable is never the default.
+
+    GatewayError
+    ├── ClientError                   the caller can mend it
+    │   ├── InvalidRequest            400  malformed JSON, wrong type, missing field
+    │   │   ├── MalformedHttp         400  ambiguous or broken framing; the connection closes
+    │   │   ├── ContextLengthExceeded 400
+    │   │   ├── TokenLimitExceeded    400
+    │   │   ├── ContentFiltered       400
+    │   │   └── UnsupportedParameter  400  the chosen dialect cannot express it
+    │   ├── AuthenticationFailed      401  no key, unknown key
+    │   │   └── KeyExpired            401
+    │   ├── PermissionDenied          403
+    │   ├── NotFound                  404  no such path
+    │   │   └── ModelNotFound         404
+    │   ├── MethodNotAllowed          405
+    │   ├── RequestTimeout            408  the client was too slow
+    │   ├── PayloadTooLarge           413
+    │   ├── UnsupportedMediaType      415
+    │   ├── RateLimited               429
+    │   ├── QuotaExceeded             429  money or tokens are used up; waiting does not help
+    │   ├── HeadersTooLarge           431
+    │   └── Cancelled                 499  the client left; never sent, only counted
+    ├── GatewayFault                  ours to mend
+    │   ├── ConfigError               500
+    │   ├── SerializationFailed       500
+    │   ├── TransformationFailed      500
+    │   ├── InternalError             500
+    │   ├── NotSupported              501  this route's providers cannot do this operation
+    │   │   └── FeatureDisabled       501
+    │   ├── Overloaded                503
+    │   ├── Draining                  503
+    │   ├── JournalUnavailable        503  a call that cannot be accounted for is not sent
+    │   ├── DeploymentNotFound        404
+    │   └── NoDeployment              503  every candidate is excluded right now
+    └── UpstreamError                 the provider's doing
+        ├── UpstreamRejected          as sent  it said 4xx about the request
+        ├── UpstreamAuthentication    502  it refused our credential
+        ├── UpstreamRateLimited       429
+        ├── UpstreamQuotaExceeded     429  its account has no credit; waiting does not help
+        ├── UpstreamFailed            5xx as sent, else 502
+        ├── UpstreamUnavailable       503  503 or 529
+        ├── UpstreamTimeout           504
+        ├── UpstreamUnreachable       502  refused, reset, DNS, TLS
+        └── UpstreamProtocol          502  not HTTP, not JSON, cut short, too large
+"""
+
+from typing import Literal
+
+Blame = Literal["client", "gateway", "upstream"]
+
+
+class GatewayError(Exception):
+    """The root: `message` says what was wrong, where, and how to mend it; it never holds a secret."""
+
+    status: int = 500
+    code: str = "internal_error"
+    type: str = "server_error"
+    retryable: bool = False
+    blame: Blame = "gateway"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if status is not None:
+            self.status = status
+        if code is not None:
+            self.code = code
+
+
+class ClientError(GatewayError):
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+    blame: Blame = "client"
+
+
+class InvalidRequest(ClientError):
+    pass
+
+
+class MalformedHttp(InvalidRequest):
+    code = "malformed_http"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    code = "context_length_exceeded"
+
+
+class TokenLimitExceeded(InvalidRequest):
+    code = "token_limit_exceeded"
+
+
+class ContentFiltered(InvalidRequest):
+    code = "content_filter"
+
+
+class UnsupportedParameter(InvalidRequest):
+    code = "unsupported_parameter"
+
+
+class AuthenticationFailed(ClientError):
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+
+class KeyExpired(AuthenticationFailed):
+    code = "expired_api_key"
+
+
+class PermissionDenied(ClientError):
+    status = 403
+    code = "permission_denied"
+    type = "permission_error"
+
+
+class NotFound(ClientError):
+    status = 404
+    code = "unknown_url"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """`allow` lists the methods that the path does take, for the `allow` header."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class RequestTimeout(ClientError):
+    status = 408
+    code = "request_timeout"
+    type = "timeout_error"
+
+
+class PayloadTooLarge(ClientError):
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedMediaType(ClientError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class RateLimited(ClientError):
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+    retryable = True
+
+
+class QuotaExceeded(ClientError):
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+
+class HeadersTooLarge(ClientError):
+    status = 431
+    code = "request_headers_too_large"
+
+
+class Cancelled(ClientError):
+    status = 499
+    code = "cancelled"
+    type = "cancelled"
+
+
+class GatewayFault(GatewayError):
+    pass
+
+
+class ConfigError(GatewayFault):
+    code = "configuration_error"
+
+
+class SerializationFailed(GatewayFault):
+    code = "serialization_error"
+
+
+class TransformationFailed(GatewayFault):
+    code = "transformation_error"
+
+
+class InternalError(GatewayFault):
+    pass
+
+
+class NotSupported(GatewayFault):
+    status = 501
+    code = "not_supported"
+    type = "invalid_request_error"
+    blame: Blame = "client"
+
+
+class FeatureDisabled(NotSupported):
+    code = "feature_disabled"
+
+
+class Overloaded(GatewayFault):
+    status = 503
+    code = "server_is_overloaded"
+    type = "service_unavailable_error"
+    retryable = True
+
+
+class Draining(GatewayFault):
+    status = 503
+    code = "server_is_shutting_down"
+    type = "service_unavailable_error"
+    retryable = True
+
+
+class JournalUnavailable(GatewayFault):
+    status = 503
+    code = "journal_unavailable"
+    type = "service_unavailable_error"
+
+
+class DeploymentNotFound(GatewayFault):
+    status = 404
+    code = "deployment_not_found"
+    type = "invalid_request_error"
+    blame: Blame = "client"
+
+
+class NoDeployment(GatewayFault):
+    status = 503
+    code = "no_deployment_available"
+    type = "service_unavailable_error"
+    retryable = True
+
+
+class UpstreamError(GatewayError):
+    """What a provider did wrong; `upstream_status` is what it answered, if it answered at all."""
+
+    status = 502
+    code = "upstream_error"
+    type = "server_error"
+    blame: Blame = "upstream"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        upstream_status: int | None = None,
+    ) -> None:
+        super().__init__(
+            message, param=param, retry_after_s=retry_after_s, status=status, code=code
+        )
+        self.upstream_status = upstream_status
+
+
+class UpstreamRejected(UpstreamError):
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+    blame: Blame = "client"
+
+
+class UpstreamAuthentication(UpstreamError):
+    code = "upstream_authentication"
+
+
+class UpstreamRateLimited(UpstreamError):
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+    retryable = True
+
+
+class UpstreamQuotaExceeded(UpstreamError):
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+
+class UpstreamFailed(UpstreamError):
+    retryable = True
+
+
+class UpstreamUnavailable(UpstreamError):
+    status = 503
+    code = "upstream_unavailable"
+    type = "service_unavailable_error"
+    retryable = True
+
+
+class UpstreamTimeout(UpstreamError):
+    """`timer` names the setting that ran out: connect, first_byte, first_event, idle or total."""
+
+    status = 504
+    code = "timeout"
+    type = "timeout_error"
+    retryable = True
+
+    def __init__(self, message: str, *, timer: str, upstream_status: int | None = None) -> None:
+        super().__init__(message, upstream_status=upstream_status)
+        self.timer = timer
+
+
+class UpstreamUnreachable(UpstreamError):
+    """`sent` says whether any byte of the request may have reached the provider."""
+
+    code = "upstream_unreachable"
+    retryable = True
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class UpstreamProtocol(UpstreamError):
+    code = "upstream_protocol_error"
+    retryable = True

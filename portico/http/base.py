@@ -1,0 +1,40 @@
+"""What the engine may ask of HTTP: the Protocols that `server` and `client` satisfy."""
+
+from typing import Protocol
+
+from portico.types.http import HttpHead, HttpRequest, HttpResponse, StreamSink
+
+
+class UpstreamStream(Protocol):
+    """A provider's answer whose head and first body bytes are here, and the rest not yet read.
+
+    Until `attach`, arriving bytes are held, bounded, and then the connection is paused. Whoever gets
+    one of these attaches a sink or closes it.
+    """
+
+    @property
+    def head(self) -> HttpHead: ...
+
+    def attach(self, sink: StreamSink) -> None:
+        """Hand over what is held, at once, and from now on every piece as it arrives."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None:
+        """Drop the connection now; the sink hears nothing more. Harmless after the end."""
+
+
+class Pool(Protocol):
+    """Kept-alive connections to providers, by origin.
+
+    Every failure is an `UpstreamError` (`UpstreamTimeout`, `UpstreamUnreachable`,
+    `UpstreamProtocol`). Cancelling the awaiting task closes the connection.
+    """
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The whole answer, of any status."""
+
+    async def open(self, request: HttpRequest) -> HttpResponse | UpstreamStream:
+        """A stream if the answer is one (see `HttpRequest.stream_types`), else the whole answer."""

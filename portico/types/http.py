@@ -1,0 +1,124 @@
+"""What the two HTTP floors exchange with the engine: requests in, requests out, answers, timers."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+Headers = dict[bytes, bytes]
+"""Field names in lower case; repeated fields joined by `, ` (RFC 9110 section 5.3)."""
+
+
+class Request(msgspec.Struct):
+    """One request from a client, with its whole body.
+
+    `path` is percent-decoded once and has no query; `query` is the raw text after `?`.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    body: bytes
+    peer: str
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a connection goes; a credential is bound to one of these."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """`host[:port]` as a `host` header wants it: the default port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds; each timer has one defined outcome, `UpstreamTimeout(timer=<its name>)`.
+
+    `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the answer's
+    first; `first_event` from there to the first byte of a streamed body; `idle` between two pieces of
+    a body; `total` from the first byte sent to the end.
+    """
+
+    connect: float = 5.0
+    first_byte: float = 120.0
+    first_event: float = 120.0
+    idle: float = 90.0
+    total: float = 3600.0
+
+
+class HttpRequest(msgspec.Struct):
+    """One request to a provider: `head` is complete (request line, fields, blank line)."""
+
+    origin: Origin
+    head: bytes
+    body: bytes
+    timeouts: Timeouts
+    stream_types: tuple[bytes, ...] = ()
+    """Prefixes of the content types that `Pool.open` hands over as a stream when the status is 2xx;
+    `b""` takes any, the empty tuple takes none."""
+    max_response_bytes: int = 64 * 1024 * 1024
+
+
+class HttpHead(msgspec.Struct):
+    """Status and fields of a provider's answer."""
+
+    status: int
+    headers: Headers
+
+
+class HttpResponse(msgspec.Struct):
+    """A provider's whole answer."""
+
+    head: HttpHead
+    body: bytes
+
+
+class StreamSink(Protocol):
+    """Receives a streamed body as it arrives, on the event loop, without a task per piece."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    def finish(self, error: Exception | None) -> None:
+        """Called exactly once: `None` for a complete message, else what cut it."""
+
+
+class Responder(Protocol):
+    """Where the answer to one client request goes.
+
+    Either one `send`, or `start`, any number of `write`, one `finish`. `fields` is a ready block of
+    header lines, each ending in CRLF, without framing fields: those are the connection's own.
+    """
+
+    @property
+    def is_gone(self) -> bool:
+        """Has the client left? Writing is then harmless and does nothing."""
+
+    def send(self, status: int, fields: bytes, body: bytes) -> None: ...
+
+    def start(self, status: int, fields: bytes) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def abort(self) -> None:
+        """Cut the connection without a proper end: the client must see that the answer is broken."""
+
+    def watch(
+        self,
+        *,
+        gone: Callable[[], None],
+        pause: Callable[[], None] | None = None,
+        resume: Callable[[], None] | None = None,
+    ) -> None:
+        """Be told when the client leaves, and when it reads slower than we write."""
