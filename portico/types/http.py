@@ -5,6 +5,8 @@ from typing import Protocol
 
 import msgspec
 
+from portico.errors import UpstreamError
+
 Headers = dict[bytes, bytes]
 """Field names in lower case; repeated fields joined by `, ` (RFC 9110 section 5.3)."""
 
@@ -88,7 +90,7 @@ class StreamSink(Protocol):
 
     def feed(self, data: bytes) -> None: ...
 
-    def finish(self, error: Exception | None) -> None:
+    def finish(self, error: UpstreamError | None) -> None:
         """Called exactly once: `None` for a complete message, else what cut it."""
 
 
@@ -96,7 +98,8 @@ class Responder(Protocol):
     """Where the answer to one client request goes.
 
     Either one `send`, or `start`, any number of `write`, one `finish`. `fields` is a ready block of
-    header lines, each ending in CRLF, without framing fields: those are the connection's own.
+    header lines, each ending in CRLF, without framing fields: those are the connection's own. Bytes
+    given to `start` and `finish` travel in the same write as the head and as the end.
     """
 
     @property
@@ -105,11 +108,11 @@ class Responder(Protocol):
 
     def send(self, status: int, fields: bytes, body: bytes) -> None: ...
 
-    def start(self, status: int, fields: bytes) -> None: ...
+    def start(self, status: int, fields: bytes, data: bytes = b"") -> None: ...
 
     def write(self, data: bytes) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, data: bytes = b"") -> None: ...
 
     def abort(self) -> None:
         """Cut the connection without a proper end: the client must see that the answer is broken."""

@@ -1,0 +1,93 @@
+"""Who is asking, and may they? Answers from memory only."""
+
+from hashlib import sha256
+
+from portico.engine.snapshot import Snapshot
+from portico.errors import (
+    AuthenticationFailed,
+    InvalidRequest,
+    KeyExpired,
+    ModelNotFound,
+    PermissionDenied,
+)
+from portico.policy import access
+from portico.types.call import Envelope, InferenceEndpoint
+from portico.types.deployment import Route
+from portico.types.http import Headers
+from portico.types.identity import Principal
+from portico.types.secret import mask
+
+_KEY_FIELDS = (b"x-api-key", b"api-key")
+
+
+def credential(headers: Headers) -> bytes | None:
+    """The key a client sent: `authorization: Bearer`, `x-api-key` or `api-key`, in this order."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme, _, token = value.partition(b" ")
+        if scheme.lower() == b"bearer":
+            return token.strip()
+        return value if not token else None
+    for field in _KEY_FIELDS:
+        value = headers.get(field)
+        if value is not None:
+            return value
+    return None
+
+
+def authenticate(snapshot: Snapshot, headers: Headers, now: float) -> Principal:
+    """`now` is UTC epoch seconds.
+
+    Keys are looked up by their SHA-256, so the time this takes tells nothing about how much of a key
+    was right: whoever guesses sees only hashes compared.
+    """
+    token = credential(headers)
+    if not token:
+        raise AuthenticationFailed(
+            "No API key was sent. Send it as `authorization: Bearer <key>`, `x-api-key: <key>` "
+            "or `api-key: <key>`.",
+            code="missing_api_key",
+        )
+    principal = snapshot.keys.get(sha256(token).digest())
+    if principal is None:
+        shown = mask(token.decode("latin-1"))
+        raise AuthenticationFailed(
+            f"The API key {shown} is not known here. Check that it is a key of this gateway, not of "
+            "a provider."
+        )
+    if principal.expires_at is not None and access.is_expired(principal, now):
+        raise KeyExpired(f"The API key {principal.name!r} has expired. Ask for a new one.")
+    return principal
+
+
+def choose_route(
+    snapshot: Snapshot, principal: Principal, endpoint: InferenceEndpoint, envelope: Envelope
+) -> Route:
+    """The route the body's model names; fills in the endpoint's default model if there is none."""
+    name = envelope.model
+    if not name:
+        name = endpoint.default_model
+        if name is None:
+            raise InvalidRequest(
+                "`model` is missing; name one of those that GET /v1/models lists.",
+                param="model",
+                code="missing_model",
+            )
+    route = snapshot.resolve(name)
+    if route is None:
+        raise ModelNotFound(
+            f"The model {shown_name(name)} does not exist here; GET /v1/models lists those that do.",
+            param="model",
+        )
+    if not access.may_use(principal, name):
+        raise PermissionDenied(
+            f"The API key {principal.name!r} may not use the model {shown_name(name)}.",
+            param="model",
+            code="model_not_allowed",
+        )
+    return route
+
+
+def shown_name(name: str) -> str:
+    """A client's text, fit for a message: bounded and in quotes."""
+    return repr(name if len(name) <= 80 else name[:77] + "…")

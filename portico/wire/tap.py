@@ -1,0 +1,178 @@
+"""Looks at a stream that passes through unchanged: usage, errors and the proper end.
+
+Same dialect on both sides: bytes go on as they came, event by event. The tap never decodes an ordinary
+event. It looks for three byte strings that JSON text cannot contain inside a string value (their quotes
+would be escaped), and decodes only the events that have one.
+
+What it does change, and why: events are passed on whole, so that an error event can follow cleanly when
+the provider breaks off in the middle of one; the usage chunk is taken out if the client did not ask for
+it (the gateway did).
+Framing: WHATWG HTML, "Server-sent events", section 9.2.6, read 2026-11-23.
+"""
+
+import re
+from typing import Protocol
+
+import msgspec
+
+from portico.errors import UpstreamProtocol
+from portico.types.usage import Usage
+from portico.wire.openai_usage import read_usage
+
+MAX_EVENT_BYTES = 1024 * 1024
+DONE = b"data: [DONE]\n\n"
+
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_EVENT = re.compile(rb"(?s).+?(?:\n\n|\r\n\r\n|\r\r)")
+_DATA = re.compile(rb"(?m)^data:[ ]?(.*?)\r?$")
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_RESPONSE_END = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
+
+
+class _Choices(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+    error: msgspec.Raw | None = None
+    type: str | None = None
+
+
+_LOOK = msgspec.json.Decoder(_Choices)
+
+
+class Tap(Protocol):
+    """What a relay asks of whoever looks at the bytes that pass."""
+
+    usage: Usage | None
+    error: bytes | None
+    events: int
+    is_done: bool
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def close(self) -> bytes: ...
+
+
+class StreamTap:
+    """Feed it what arrives; what `feed` returns goes to the client.
+
+    `usage` is the last one reported. `error` is the JSON of an error event, which is not passed on:
+    the gateway ends the stream in its own words. `is_done` says that the stream has had its proper end. `events` counts data events: the estimate of last resort for
+    output tokens, as providers send about one token in each.
+    """
+
+    __slots__ = (
+        "_before_last",
+        "_last",
+        "_operation",
+        "_pending",
+        "_strip_usage",
+        "error",
+        "events",
+        "is_done",
+        "usage",
+    )
+
+    def __init__(self, operation: str, *, strip_usage: bool) -> None:
+        self._operation = operation
+        self._strip_usage = strip_usage
+        self._pending = b""
+        self._last = b""
+        self._before_last = b""
+        self.usage: Usage | None = None
+        self.error: bytes | None = None
+        self.events = 0
+        self.is_done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises `UpstreamProtocol` for an event of more than 1 MiB."""
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
+        if not data.endswith(b"\n\n"):
+            data = self._whole_events(data)
+            if not data:
+                return b""
+        self.events += data.count(b"data:")
+        if b'"usage"' in data or b"[DONE]" in data or b'"error"' in data:
+            data = self._look(data)
+        elif self._operation == "response" and b'"response.' in data:
+            data = self._look(data)
+        if data:
+            self._before_last, self._last = self._last, data
+        return data
+
+    def _whole_events(self, data: bytes) -> bytes:
+        end = 0
+        for mark in _EVENT_ENDS:
+            found = data.rfind(mark)
+            if found >= 0:
+                end = max(end, found + len(mark))
+        if len(data) - end > MAX_EVENT_BYTES:
+            raise UpstreamProtocol("The provider sent a stream event of more than 1 MiB.")
+        self._pending = data[end:]
+        return data[:end]
+
+    def _look(self, data: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in _EVENT.findall(data):
+            if self._keep(event):
+                kept.append(event)
+        return b"".join(kept)
+
+    def _keep(self, event: bytes) -> bool:
+        payload = b"\n".join(_DATA.findall(event))
+        if payload == b"[DONE]":
+            self.is_done = True
+            return True
+        if self._operation == "response" and _RESPONSE_END.search(payload):
+            self.is_done = True
+        try:
+            seen = _LOOK.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return True
+        if (seen.error is not None and bytes(seen.error) != b"null") or seen.type == "error":
+            self.error = payload
+            return False
+        if b'"usage"' in payload:
+            usage = read_usage(payload, self._operation)
+            if usage is not None:
+                self.usage = usage
+                return not (self._strip_usage and seen.choices == [])
+        return True
+
+    def close(self) -> bytes:
+        """The provider has ended cleanly; returns what is still owed to the client.
+
+        A last event without its blank line is completed. A chat stream that said why it finished but
+        left out `[DONE]` (some compatible servers do) gets one; without either it stays not done.
+        """
+        rest = b""
+        if self._pending:
+            rest, self._pending = self._pending, b""
+            rest = self.feed(rest.rstrip(b"\r\n") + b"\n\n")
+        if not self.is_done and self._operation != "response" and self._has_finished():
+            self.is_done = True
+            rest += DONE
+        return rest
+
+    def _has_finished(self) -> bool:
+        return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
+
+
+class MediaTap:
+    """For answers that are not events (speech): nothing to find; they end when the message ends."""
+
+    __slots__ = ("error", "events", "is_done", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.error: bytes | None = None
+        self.events = 0
+        self.is_done = False
+
+    def feed(self, data: bytes) -> bytes:
+        self.events = 1
+        return data
+
+    def close(self) -> bytes:
+        self.is_done = True
+        return b""
