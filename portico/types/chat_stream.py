@@ -25,7 +25,10 @@ class StreamStart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlockStart(msgspec.Struct, frozen=True):
-    """`block` is the block so far: text and arguments usually empty, the deltas follow."""
+    """`block` is the block so far: text and arguments usually empty, the deltas follow.
+
+    Images, opaque blocks and redacted thinking come whole.
+    """
 
     index: int
     block: Block
@@ -77,15 +80,6 @@ class AudioDelta(msgspec.Struct, frozen=True):
     choice: int = 0
 
 
-class OpaqueDelta(msgspec.Struct, frozen=True):
-    """A delta only `dialect` knows, to an `OpaqueBlock` or to a block it knows too."""
-
-    index: int
-    dialect: str
-    data: JsonObject
-    choice: int = 0
-
-
 class BlockStop(msgspec.Struct, frozen=True):
     index: int
     choice: int = 0
@@ -134,15 +128,7 @@ class StreamError(msgspec.Struct, frozen=True):
     error: GatewayError
 
 
-Delta = (
-    TextDelta
-    | ThinkingDelta
-    | SignatureDelta
-    | ArgumentsDelta
-    | CitationDelta
-    | AudioDelta
-    | OpaqueDelta
-)
+Delta = TextDelta | ThinkingDelta | SignatureDelta | ArgumentsDelta | CitationDelta | AudioDelta
 
 Event = (
     StreamStart

@@ -1,0 +1,62 @@
+"""Reasoning effort in words and as a token budget, one into the other.
+
+Dialects disagree on the form, and no provider publishes an exchange rate. Each word here maps to a
+budget that maps back to it; `minimal` and `xhigh`, which few models know, map back to a neighbour.
+"""
+
+from typing import Final
+
+from portico.types.chat import Effort, ThinkingConfig
+
+MIN_BUDGET: Final = 1024
+
+_BUDGETS: Final[dict[Effort, int]] = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 32000,
+    "max": 63999,
+}
+
+
+def budget_of(effort: Effort, max_tokens: int | None = None) -> int:
+    """Thinking tokens for an effort, leaving room for an answer of `max_tokens` in all.
+
+    0 is no thinking. Never below MIN_BUDGET otherwise: too little room is for the caller to see.
+    """
+    budget = _BUDGETS[effort]
+    if budget and max_tokens is not None:
+        budget = max(MIN_BUDGET, min(budget, max_tokens - max(max_tokens // 5, 1)))
+    return budget
+
+
+def effort_of(budget_tokens: int) -> Effort:
+    if budget_tokens <= 0:
+        return "none"
+    if budget_tokens <= 4096:
+        return "low"
+    if budget_tokens <= 16384:
+        return "medium"
+    return "high" if budget_tokens < 48000 else "max"
+
+
+def asked_effort(config: ThinkingConfig) -> Effort | None:
+    """The effort a request asks for, in words; `None` where the model may choose."""
+    if config.mode == "disabled":
+        return "none"
+    if config.effort is not None:
+        return config.effort
+    if config.budget_tokens is not None:
+        return effort_of(config.budget_tokens)
+    return None
+
+
+def asked_budget(config: ThinkingConfig, max_tokens: int | None = None) -> int | None:
+    """The budget a request asks for, in tokens; 0 is none, `None` where the model may choose."""
+    if config.mode == "disabled":
+        return 0
+    if config.budget_tokens is not None:
+        return config.budget_tokens
+    return None if config.effort is None else budget_of(config.effort, max_tokens)
