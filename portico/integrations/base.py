@@ -1,16 +1,38 @@
-"""What integrations see: the events, and the Protocol of who observes them.
+"""What integrations see, and what the engine may ask of them: events, Protocols, errors.
+
+An `Integration` observes; it never changes or stops a request. It has a `name`, says whether it
+`is_enabled` and how it wants to be called (`delivery`), and defines those of the hooks in `HOOKS`
+that it cares for: plain functions that take one frozen event and return at once. Nothing is
+inherited.
 
 Events are frozen, one per happening, built only if somebody listens.
 
-Names and fields are the reference's (litellm-rs 0.4.16, `core/traits/integration.rs`), plus cached,
+Names and fields are those of litellm-rs 0.4.16 (`core/traits/integration.rs`), plus cached,
 cache-write and reasoning tokens, attempt, route, key, team and error class. LLM events are per
-attempt: start and end of one attempt carry the same model and provider. `timestamp_ms` is Unix time.
+attempt: start and end of one attempt carry the same model and provider. `timestamp_ms` is Unix
+time.
 """
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import msgspec
+
+from portico.errors import GatewayFault
+
+
+class IntegrationError(GatewayFault):
+    """An integration cannot do its work: it is set up wrongly, or its backend refused for good."""
+
+    code = "integration_error"
+
+
+class IntegrationUnavailable(IntegrationError):
+    """The backend cannot take it now (down, 429, 5xx); `retry_after_s` is what it asked for."""
+
+    code = "integration_unavailable"
+    retryable = True
 
 
 def now_ms() -> int:
@@ -36,6 +58,11 @@ class LlmStartEvent(msgspec.Struct, frozen=True):
 
 
 class LlmEndEvent(msgspec.Struct, frozen=True):
+    """`cached_tokens` and `cache_write_tokens` are parts of `input_tokens`, `reasoning_tokens` of
+    `output_tokens`. Unknown is `None`; a cost of `None` is unpriced. `cost_nanousd` is exact and
+    goes before `cost_usd`.
+    """
+
     request_id: str
     model: str
     provider: str | None = None
@@ -150,3 +177,124 @@ class CacheMissEvent(msgspec.Struct, frozen=True):
     cache_key: str
     cache_backend: str = "memory"
     timestamp_ms: int = msgspec.field(default_factory=now_ms)
+
+
+Event = (
+    LlmStartEvent
+    | LlmEndEvent
+    | LlmErrorEvent
+    | LlmStreamEvent
+    | EmbeddingStartEvent
+    | EmbeddingEndEvent
+    | EmbeddingErrorEvent
+    | CacheHitEvent
+    | CacheMissEvent
+)
+
+HOOKS: Mapping[str, type[Event]] = {
+    "on_llm_start": LlmStartEvent,
+    "on_llm_end": LlmEndEvent,
+    "on_llm_error": LlmErrorEvent,
+    "on_llm_stream": LlmStreamEvent,
+    "on_embedding_start": EmbeddingStartEvent,
+    "on_embedding_end": EmbeddingEndEvent,
+    "on_embedding_error": EmbeddingErrorEvent,
+    "on_cache_hit": CacheHitEvent,
+    "on_cache_miss": CacheMissEvent,
+}
+"""Every hook an integration may define, and the event it takes."""
+
+Delivery = Literal["inline", "queued"]
+
+
+class Integration(Protocol):
+    """An observer. Besides these members it defines the hooks of `HOOKS` that it wants.
+
+    `delivery` of `inline` calls the hooks on the request path: for counters in memory, which take
+    microseconds and do no I/O. `queued` calls them from the integration's own worker, a batch at a
+    time, each batch followed by `flush`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_enabled(self) -> bool: ...
+
+    @property
+    def delivery(self) -> Delivery: ...
+
+    async def flush(self) -> None:
+        """Deliver what the hooks gathered. Raising keeps it, for the manager's next try; only
+        `IntegrationUnavailable`, `OSError` and a time-out are worth one.
+        """
+
+    async def shutdown(self) -> None:
+        """Release connections; no hook is called afterwards."""
+
+
+class Discards(Protocol):
+    """A queued integration that can forget: asked after the last try of a batch has failed.
+
+    One without `discard` is asked to `flush` again with its next batch, and bounds what it keeps.
+    """
+
+    def discard(self) -> None: ...
+
+
+class Observers(Protocol):
+    """What the engine sees of all integrations together; `manager.IntegrationManager` is one.
+
+    Read a `wants_` flag before building its event. No method raises, blocks or awaits.
+    """
+
+    wants_llm_start: bool
+    wants_llm_end: bool
+    wants_llm_error: bool
+    wants_llm_stream: bool
+    wants_embedding_start: bool
+    wants_embedding_end: bool
+    wants_embedding_error: bool
+    wants_cache_hit: bool
+    wants_cache_miss: bool
+
+    def llm_start(self, event: LlmStartEvent) -> None: ...
+    def llm_end(self, event: LlmEndEvent) -> None: ...
+    def llm_error(self, event: LlmErrorEvent) -> None: ...
+    def llm_stream(self, event: LlmStreamEvent) -> None: ...
+    def embedding_start(self, event: EmbeddingStartEvent) -> None: ...
+    def embedding_end(self, event: EmbeddingEndEvent) -> None: ...
+    def embedding_error(self, event: EmbeddingErrorEvent) -> None: ...
+    def cache_hit(self, event: CacheHitEvent) -> None: ...
+    def cache_miss(self, event: CacheMissEvent) -> None: ...
+
+
+class IntegrationStats(msgspec.Struct, frozen=True):
+    """How one integration fares: events handed over, lost to its failures, refused by its full
+    queue, and waiting now.
+    """
+
+    name: str
+    delivered: int = 0
+    failed: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+class Meters(Protocol):
+    """The gateway's own figures, as the engine and the API feed them; `GatewayMetrics` is one."""
+
+    def http_request(self, endpoint: str, status: int, seconds: float) -> None: ...
+
+    def overhead(self, seconds: float) -> None:
+        """Time one call spent in the gateway, without what it waited for the upstream."""
+
+    def attempt(self, outcome: str) -> None:
+        """`outcome` is `success` or a code of `portico.errors`."""
+
+    def unpriced(self, model: str) -> None: ...
+
+    def journal_failed(self) -> None: ...
+
+    def deployment_state(self, deployment: str, state: int) -> None:
+        """0 in service, 1 on probation, 2 out of service."""
