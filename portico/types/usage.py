@@ -7,7 +7,7 @@ A dialect's reader turns what a provider reports into `Usage`; `policy.pricing` 
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one attempt used; no unit is counted in two fields.
 
     `input_tokens` are fresh text tokens: neither read from nor written to a prompt cache, nor audio or
@@ -64,7 +64,7 @@ class Usage(msgspec.Struct, frozen=True):
         )
 
 
-class Spend(msgspec.Struct, frozen=True):
+class Spend(msgspec.Struct, frozen=True, omit_defaults=True):
     """Money in integer nano-USD; the parts sum to the total.
 
     `cost_nanousd` of `None` is *unpriced*: some part that was used has no known price, and
