@@ -74,3 +74,7 @@ class Spend(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_nanousd: int | None
     parts: dict[str, int] = {}
     unpriced: tuple[str, ...] = ()
+
+
+Price = int | tuple[int, int]
+"""Nano-USD per unit: whole, or a numerator and a denominator where a unit is finer than one."""
