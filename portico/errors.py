@@ -39,6 +39,9 @@ the class attributes. Retryable is never the default.
     │   └── NoDeployment              503  every candidate is excluded right now
     └── UpstreamError                 the provider's doing
         ├── UpstreamRejected          as sent  it said 4xx about the request
+        │   ├── UpstreamContextExceeded   as sent  the prompt is too long for this model
+        │   ├── UpstreamContentFiltered   as sent  its policy refused the content
+        │   └── UpstreamModelNotFound     404  it does not know the model
         ├── UpstreamAuthentication    502  it refused our credential
         ├── UpstreamRateLimited       429
         ├── UpstreamQuotaExceeded     429  its account has no credit; waiting does not help
@@ -62,6 +65,8 @@ class GatewayError(Exception):
     type: str = "server_error"
     retryable: bool = False
     blame: Blame = "gateway"
+    body: bytes | None = None
+    """The provider's own JSON, where it may be passed on as it is; else the dialect writes one."""
 
     def __init__(
         self,
@@ -283,6 +288,19 @@ class UpstreamRejected(UpstreamError):
     code = "invalid_request"
     type = "invalid_request_error"
     blame: Blame = "client"
+
+
+class UpstreamContextExceeded(UpstreamRejected):
+    code = "context_length_exceeded"
+
+
+class UpstreamContentFiltered(UpstreamRejected):
+    code = "content_filter"
+
+
+class UpstreamModelNotFound(UpstreamRejected):
+    status = 404
+    code = "model_not_found"
 
 
 class UpstreamAuthentication(UpstreamError):

@@ -1,4 +1,4 @@
-"""Whom we call and how requests are spread over them. Immutable; state lives in `routing.health`."""
+"""Whom we call and how requests are spread over them. Immutable; state lives in `routing`."""
 
 from typing import Literal
 
@@ -47,6 +47,24 @@ class Limits(msgspec.Struct, frozen=True):
     max_concurrent_requests: int | None = None
 
 
+class CircuitPolicy(msgspec.Struct, frozen=True):
+    """When a failing deployment is left alone, and for how long.
+
+    It opens after `failure_threshold` failures in a row, or when more than `error_rate` of at least
+    `min_requests` attempts within `window_s` failed. It stays open for `open_s` times the number of
+    openings, jittered, at most `max_open_s`; then one probe at a time, and `success_threshold`
+    successes close it.
+    """
+
+    failure_threshold: int = 5
+    error_rate: float = 0.5
+    min_requests: int = 20
+    window_s: float = 10.0
+    open_s: float = 5.0
+    max_open_s: float = 120.0
+    success_threshold: int = 2
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Provider + model + limits: a thing a request can be sent to."""
 
@@ -56,7 +74,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     weight: float = 1.0
     priority: int = 0
+    order: int = 0
+    """The tier: a higher one is used only while no deployment of a lower one is eligible."""
     limits: Limits = Limits()
+    circuit: CircuitPolicy = CircuitPolicy()
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+    abilities: frozenset[str] | None = None
+    """What the model can do (`vision`, `tools` …); `None`: nobody knows, which excludes nothing."""
+    max_input_tokens: int | None = None
     price_key: str | None = None
     """The catalog entry that prices it; `None` where the catalog knows no such model."""
 
@@ -71,11 +97,18 @@ class Fallbacks(msgspec.Struct, frozen=True):
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """`max_attempts` counts every upstream try of a call, fallbacks included."""
+    """`max_attempts` counts every upstream try of a call, fallbacks included.
+
+    No attempt begins later than `deadline_s` after the call came. Extra attempts of the whole route
+    stay within `budget_ratio` of its calls over ten seconds, but `budget_floor` are always allowed.
+    """
 
     max_attempts: int = 3
     base_delay_s: float = 0.1
     max_delay_s: float = 5.0
+    deadline_s: float = 300.0
+    budget_ratio: float = 0.2
+    budget_floor: int = 3
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +120,5 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Fallbacks = Fallbacks()
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
+    affinity: bool = False
+    """Keep a session on one deployment while its load allows: provider prompt caches hit."""

@@ -1,0 +1,205 @@
+"""Which deployment next: eligibility, the ones already tried, tiers, sessions, then the strategy.
+
+How the engine uses it, for one call on one route (all synchronous between choice and start, so
+nobody else can take the same place):
+
+    choice = next_deployment(route, now=now, rng=rng, request=request)
+    if isinstance(choice, Refusal): ... retry.decide_refusal(...) or refusal_error(...)
+    lease = health.started(choice, now, request.tokens)
+    ...                                             # the attempt; choice.deployment is whom to call
+    health.first_event(lease, now)                  # streams only
+    health.finished(lease, now, error, rng=rng, used_tokens=..., output_tokens=...)
+    tried += (choice.deployment.id,)
+    retry.decide(error, ..., outlook=outlook(route, now=now, tried=tried, request=request))
+
+Pure but for the route's own counters (`RouteState.turn` and `.budget`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+from typing import Literal
+
+import msgspec
+
+from portico.errors import GatewayError, NoDeployment, UpstreamRateLimited
+from portico.routing import affinity
+from portico.routing.budget import RetryBudget
+from portico.routing.health import DeploymentState, Exclusion, exclusion
+from portico.routing.strategies import ANY, STRATEGIES, RoutingRequest
+from portico.types.deployment import Deployment, Route
+
+Cause = Literal["general", "context_window", "content_policy", "rate_limit"]
+
+_WAITS = frozenset({"cooldown", "rpm", "tpm", "max_concurrent_requests"})
+
+
+class RouteState:
+    """A route, bound to the states of its deployments. Made anew with each configuration; the retry
+    budget of the same route before is handed on."""
+
+    __slots__ = ("budget", "choose", "is_tiered", "route", "states", "turn")
+
+    def __init__(
+        self,
+        route: Route,
+        states: Mapping[str, DeploymentState],
+        before: "RouteState | None" = None,
+    ) -> None:
+        self.route = route
+        self.states = tuple(states[deployment.id] for deployment in route.deployments)
+        self.choose = STRATEGIES[route.strategy].choose
+        self.is_tiered = len({d.order for d in route.deployments}) > 1
+        self.turn: int = before.turn if before else 0
+        self.budget = RetryBudget(route.retry.budget_ratio, route.retry.budget_floor)
+        if before is not None and before.route.retry == route.retry:
+            self.budget = before.budget
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Nobody can take the call now: why, for each deployment, and when to ask again if known.
+
+    `cause` is `rate_limit` if only limits and cool-downs stand in the way, `context_window` if the
+    request is too long for all that could otherwise take it, else `general`.
+    """
+
+    cause: Cause
+    excluded: tuple[tuple[str, Exclusion], ...]
+    retry_after_s: float | None = None
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What another attempt could use. `again_in_s` is when one that was tried may be used again (0
+    is now), `None` if a breaker or the like stands in the way.
+    """
+
+    untried: bool
+    again_in_s: float | None
+
+
+def next_deployment(
+    route: RouteState,
+    *,
+    now: float,
+    rng: Random,
+    tried: Collection[str] = (),
+    request: RoutingRequest = ANY,
+) -> DeploymentState | Refusal:
+    """Where the next attempt of a call goes. `tried` holds the ids of its attempts so far; each
+    deployment is used once before any is used twice. The first choice of a call feeds the
+    budget.
+    """
+    states: Sequence[DeploymentState] = route.states
+    if not tried:
+        route.budget.requested(now)
+    if tried or route.is_tiered or not request.is_plain:
+        candidates = _narrow(route, now, tried, request)
+    else:
+        candidates = states
+        for state in states:
+            if state.guarded:
+                candidates = _narrow(route, now, tried, request)
+                break
+    if not candidates:
+        return refuse(route, now=now, request=request)
+    if len(candidates) == 1:
+        return candidates[0]
+    if request.session is not None:
+        return candidates[affinity.choose(candidates, request.session)]
+    turn = route.turn
+    route.turn = turn + 1
+    return candidates[route.choose(candidates, request, now, rng, turn)]
+
+
+def _narrow(
+    route: RouteState, now: float, tried: Collection[str], request: RoutingRequest
+) -> Sequence[DeploymentState]:
+    """The eligible; of these the untried, if any; of these the lowest tier.
+
+    What only a breaker or a refused credential excludes comes back when nothing else is left.
+    """
+    tokens = request.tokens
+    plain = request.is_plain
+    eligible: list[DeploymentState] = []
+    doubtful: list[DeploymentState] = []
+    for state in route.states:
+        if not plain and _unfit(state.deployment, request) is not None:
+            continue
+        reason = exclusion(state, now, tokens) if state.guarded else None
+        if reason is None:
+            eligible.append(state)
+        elif reason.soft:
+            doubtful.append(state)
+    if not eligible:
+        eligible = doubtful
+    if tried and len(eligible) > 1:
+        eligible = [s for s in eligible if s.deployment.id not in tried] or eligible
+    if route.is_tiered and len(eligible) > 1:
+        lowest = min(state.deployment.order for state in eligible)
+        eligible = [state for state in eligible if state.deployment.order == lowest]
+    return eligible
+
+
+def _unfit(deployment: Deployment, request: RoutingRequest) -> Exclusion | None:
+    """Why this deployment could never take this request."""
+    abilities = deployment.abilities
+    if request.needs and abilities is not None and not request.needs <= abilities:
+        return Exclusion("abilities")
+    most = deployment.max_input_tokens
+    if most is not None and request.input_tokens > most:
+        return Exclusion("context_window")
+    if request.tags and not set(request.tags) <= set(deployment.tags):
+        return Exclusion("tags")
+    if request.region is not None and deployment.region != request.region:
+        return Exclusion("region")
+    return None
+
+
+def refuse(route: RouteState, *, now: float, request: RoutingRequest = ANY) -> Refusal:
+    """Say why nobody can take the call."""
+    excluded = tuple(
+        (state.deployment.id, reason)
+        for state in route.states
+        if (reason := _unfit(state.deployment, request) or exclusion(state, now, request.tokens))
+        is not None
+    )
+    reasons = {reason.reason for _, reason in excluded}
+    waits = [r.wait_s for _, r in excluded if r.reason in _WAITS and r.wait_s is not None]
+    cause: Cause = "general"
+    if reasons & _WAITS:
+        cause = "rate_limit"
+    elif "context_window" in reasons:
+        cause = "context_window"
+    return Refusal(cause, excluded, min(waits, default=None))
+
+
+def refusal_error(route: RouteState, refusal: Refusal) -> GatewayError:
+    """The error for the client when no fallback takes over."""
+    why = "; ".join(f"{name}: {reason.reason}" for name, reason in refusal.excluded)
+    message = f"No deployment of `{route.route.name}` can take this request now ({why or 'none'})."
+    if refusal.cause == "rate_limit":
+        return UpstreamRateLimited(message, retry_after_s=refusal.retry_after_s or 1.0)
+    return NoDeployment(message, retry_after_s=refusal.retry_after_s)
+
+
+def outlook(
+    route: RouteState,
+    *,
+    now: float,
+    tried: Collection[str],
+    request: RoutingRequest = ANY,
+) -> Outlook:
+    """What another attempt could use, after those in `tried`. A breaker is not overruled here: when
+    everything fails, calls are still tried once, but not retried."""
+    untried = False
+    again: float | None = None
+    for state in route.states:
+        if not request.is_plain and _unfit(state.deployment, request) is not None:
+            continue
+        reason = exclusion(state, now, request.tokens)
+        if state.deployment.id not in tried:
+            untried = untried or reason is None
+        if reason is None:
+            again = 0.0
+        elif not reason.soft and reason.wait_s is not None:
+            again = reason.wait_s if again is None else min(again, reason.wait_s)
+    return Outlook(untried, again)

@@ -1,0 +1,255 @@
+"""Who is chosen among the deployments that may be: one row per strategy, each a pure function.
+
+`choose(candidates, request, now, rng, turn)` returns an index into `candidates`, which has at
+least two members. `turn` counts the choices of the route. `score` is what the strategy compares,
+lower is better, for `x-portico-explain`; a strategy that does not compare has none.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from random import Random
+
+import msgspec
+
+from portico.routing.health import DeploymentState
+
+Candidates = Sequence[DeploymentState]
+
+EXPLORATION = 0.01
+"""Share of calls that `adaptive` sends anywhere, so that a recovery is noticed."""
+ERROR_WEIGHT = 20.0
+"""How much worse `adaptive` finds a deployment that always fails than one that never does."""
+
+
+class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing has to know of a call. `tokens` is what it may use, for `tpm` and
+    `usage_based`.
+    """
+
+    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 128
+    needs: frozenset[str] = frozenset()
+    """Abilities that the call asks for: `vision`, `tools` …"""
+    tags: tuple[str, ...] = ()
+    region: str | None = None
+    session: bytes | None = None
+    """Calls with the same one belong together (`affinity.session_of` makes it)."""
+    expected_cost: Callable[[DeploymentState], int | None] | None = None
+    """Nano-USD this very call may cost there, `None` where unpriced; for `cost_based`."""
+    is_plain: bool = True
+    """Does it ask nothing of a deployment? `routing_request` sets it."""
+
+
+ANY = RoutingRequest()
+
+
+def routing_request(
+    *,
+    tokens: int = 0,
+    input_tokens: int = 0,
+    output_tokens: int = 128,
+    needs: frozenset[str] = frozenset(),
+    tags: tuple[str, ...] = (),
+    region: str | None = None,
+    session: bytes | None = None,
+    expected_cost: Callable[[DeploymentState], int | None] | None = None,
+) -> RoutingRequest:
+    return RoutingRequest(
+        tokens=tokens,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        needs=needs,
+        tags=tags,
+        region=region,
+        session=session,
+        expected_cost=expected_cost,
+        is_plain=not (needs or tags or region or input_tokens),
+    )
+
+
+def simple_shuffle(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    total = 0.0
+    for state in candidates:
+        total += state.weight
+    point = rng.random() * total
+    for index, state in enumerate(candidates):
+        point -= state.weight
+        if point < 0.0:
+            return index
+    return len(candidates) - 1
+
+
+def round_robin(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    return turn % len(candidates)
+
+
+def least_busy(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    return _lowest([state.in_flight / state.weight for state in candidates], rng)
+
+
+def usage_based(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    return _lowest([used_share(state, request, now) for state in candidates], rng)
+
+
+def latency_based(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    known = [s.ttft_s for s in candidates if s.ttft_s is not None]
+    mean = sum(known) / len(known) if known else 0.0
+    return _lowest([mean if s.ttft_s is None else s.ttft_s for s in candidates], rng)
+
+
+def priority_based(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    return _lowest([state.deployment.priority for state in candidates], rng)
+
+
+def rate_limit_aware(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    return _lowest([-headroom(state, now) for state in candidates], rng)
+
+
+def cost_based(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    """Unpriced is not free: it comes after everything that has a price."""
+    price = request.expected_cost
+    if price is None:
+        return least_busy(candidates, request, now, rng, turn)
+    costs = [price(state) for state in candidates]
+    return _lowest([math.inf if cost is None else cost for cost in costs], rng)
+
+
+def adaptive(
+    candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
+) -> int:
+    """The better of two at random, by expected time, load and errors (`expected_pain`).
+
+    A cold one is assumed to be as fast as the other: it fills up until its first answers are in.
+    """
+    count = len(candidates)
+    if count == 2:
+        first, second = 0, 1
+    else:
+        first = int(rng.random() * count)
+        second = int(rng.random() * (count - 1))
+        if second >= first:
+            second += 1
+    if rng.random() < EXPLORATION:
+        return first if rng.random() < 0.5 else second
+    a = candidates[first]
+    b = candidates[second]
+    pain_a = expected_pain(a, request, now, b)
+    pain_b = expected_pain(b, request, now, a)
+    if pain_a == pain_b:
+        return first if rng.random() < 0.5 else second
+    return first if pain_a < pain_b else second
+
+
+class Strategy(msgspec.Struct, frozen=True):
+    choose: Callable[[Candidates, RoutingRequest, float, Random, int], int]
+    score: Callable[[DeploymentState, RoutingRequest, float], float | None] | None
+    summary: str
+
+
+def expected_pain(
+    state: DeploymentState, request: RoutingRequest, now: float, other: DeploymentState
+) -> float:
+    """Seconds this call would take there, times who is there already, times a penalty for
+    errors.
+    """
+    seconds = state.ttft_s
+    per_token = state.per_token_s
+    if seconds is None:
+        seconds = other.ttft_s
+        per_token = other.per_token_s
+        if seconds is None:
+            seconds = 1.0
+    if per_token is not None:
+        seconds += per_token * request.output_tokens
+    pain = seconds * (state.in_flight + 1) / state.weight
+    if state.error_share >= 0.001:
+        pain *= 1.0 + ERROR_WEIGHT * state.errors(now)
+    return pain
+
+
+def used_share(state: DeploymentState, request: RoutingRequest, now: float) -> float:
+    """Of its tokens per minute; without a limit, the tokens themselves on a scale below any
+    share.
+    """
+    tokens = state.meter.used(now)[1]
+    tpm = state.deployment.limits.tpm
+    if tpm is None:
+        return tokens / (tokens + 1e9) / state.weight
+    return tokens / tpm if tpm else math.inf
+
+
+def headroom(state: DeploymentState, now: float) -> float:
+    """The smaller of what is left of tpm and of rpm, as a share; 1 without limits."""
+    limits = state.deployment.limits
+    requests, tokens = state.meter.used(now)
+    left = 1.0
+    if limits.rpm is not None:
+        left = min(left, 1.0 - requests / limits.rpm if limits.rpm else 0.0)
+    if limits.tpm is not None:
+        left = min(left, 1.0 - tokens / limits.tpm if limits.tpm else 0.0)
+    return left
+
+
+def _lowest(scores: Sequence[float], rng: Random) -> int:
+    """Index of the lowest, a random one of several."""
+    lowest = min(scores)
+    first = scores.index(lowest)
+    ties = scores.count(lowest) if len(scores) > 1 else 1
+    if ties == 1:
+        return first
+    chosen = int(rng.random() * ties)
+    for index in range(first, len(scores)):
+        if scores[index] == lowest:
+            if chosen == 0:
+                return index
+            chosen -= 1
+    return first
+
+
+def _cost(state: DeploymentState, request: RoutingRequest, now: float) -> float | None:
+    return None if request.expected_cost is None else request.expected_cost(state)
+
+
+_SHUFFLE = Strategy(simple_shuffle, None, "at random, by weight")
+
+STRATEGIES: dict[str, Strategy] = {
+    "adaptive": Strategy(
+        adaptive,
+        lambda s, r, now: expected_pain(s, r, now, s),
+        "the better of two by expected time, load and errors",
+    ),
+    "simple_shuffle": _SHUFFLE,
+    "weighted": _SHUFFLE,
+    "round_robin": Strategy(round_robin, None, "in turn"),
+    "least_busy": Strategy(
+        least_busy, lambda s, r, now: s.in_flight / s.weight, "fewest calls in flight, by weight"
+    ),
+    "usage_based": Strategy(usage_based, used_share, "least of its tpm used"),
+    "latency_based": Strategy(
+        latency_based, lambda s, r, now: s.ttft_s, "lowest expected time to the first event"
+    ),
+    "priority_based": Strategy(
+        priority_based, lambda s, r, now: s.deployment.priority, "lowest priority number"
+    ),
+    "rate_limit_aware": Strategy(
+        rate_limit_aware, lambda s, r, now: -headroom(s, now), "most of its rpm and tpm left"
+    ),
+    "cost_based": Strategy(cost_based, _cost, "cheapest for this very call"),
+}
