@@ -66,7 +66,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     unknown: ClassVar[str] = "problem"
 
 
-class TlsConfig(Section):
+class TlsConfig(Section, frozen=True, kw_only=True):
     cert_file: Annotated[NonEmpty, Meta(description="Certificate chain, PEM.")]
     key_file: Annotated[NonEmpty, Meta(description="Private key, PEM.")]
     ca_file: Annotated[
@@ -84,7 +84,7 @@ class TlsConfig(Section):
     ] = False
 
 
-class CorsConfig(Section):
+class CorsConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Answer preflight requests of browsers.")] = True
     allowed_origins: Annotated[
         tuple[NonEmpty, ...], Meta(description="Origins that may call; `*` is any.")
@@ -107,7 +107,7 @@ class CorsConfig(Section):
     ] = False
 
 
-class ServerLimits(Section):
+class ServerLimits(Section, frozen=True, kw_only=True):
     header_timeout: Annotated[
         PositiveSeconds, Meta(description="Seconds a client has for its request head.")
     ] = 10.0
@@ -126,7 +126,7 @@ class ServerLimits(Section):
     ] = 30.0
 
 
-class ServerConfig(Section):
+class ServerConfig(Section, frozen=True, kw_only=True):
     host: Annotated[
         NonEmpty,
         Meta(
@@ -191,7 +191,7 @@ class ServerConfig(Section):
     ] = ()
 
 
-class RetryDelays(Section):
+class RetryDelays(Section, frozen=True, kw_only=True):
     """The reference's `providers[].retry`, in milliseconds."""
 
     base_delay: Annotated[int, Meta(description="First delay, in milliseconds.", ge=0)] = 100
@@ -215,7 +215,7 @@ class RetryDelays(Section):
     ] = 0.0
 
 
-class HealthCheck(Section):
+class HealthCheck(Section, frozen=True, kw_only=True):
     interval: Annotated[int, Meta(description="Seconds between two checks.", ge=1)] = 30
     failure_threshold: Annotated[int, Meta(description="Failures that make it ill.", ge=1)] = 5
     recovery_timeout: Annotated[int, Meta(description="Seconds until it is tried again.", ge=1)] = (
@@ -227,7 +227,7 @@ class HealthCheck(Section):
     ] = (200,)
 
 
-class ProviderSettings(Section):
+class ProviderSettings(Section, frozen=True, kw_only=True):
     unknown: ClassVar[str] = "notice"
 
     headers: Annotated[
@@ -270,7 +270,7 @@ class ProviderSettings(Section):
     ] = None
 
 
-class ProviderConfig(Section):
+class ProviderConfig(Section, frozen=True, kw_only=True):
     name: Annotated[NonEmpty, Meta(description="Your name for it; unique, without `/`.")]
     provider_type: Annotated[
         NonEmpty,
@@ -343,7 +343,7 @@ class ProviderConfig(Section):
     enabled: Annotated[bool, Meta(description="False leaves it out.")] = True
 
 
-class TargetConfig(Section):
+class TargetConfig(Section, frozen=True, kw_only=True):
     shorthand: ClassVar[str | None] = "target"
 
     target: Annotated[NonEmpty, Meta(description="`provider/model`.")]
@@ -361,7 +361,7 @@ class TargetConfig(Section):
         return self.target.partition("/")[2]
 
 
-class FallbacksConfig(Section):
+class FallbacksConfig(Section, frozen=True, kw_only=True):
     """Other models to try, by cause: public names, in order."""
 
     general: Annotated[tuple[NonEmpty, ...], Meta(description="After any failure.")] = ()
@@ -376,7 +376,7 @@ class FallbacksConfig(Section):
     ] = ()
 
 
-class TimeoutsConfig(Section):
+class TimeoutsConfig(Section, frozen=True, kw_only=True):
     """Seconds; unset is inherited: route, then provider, then `router.timeouts`, then built in."""
 
     connect: Annotated[
@@ -399,7 +399,7 @@ class TimeoutsConfig(Section):
     ] = None
 
 
-class RetriesConfig(Section):
+class RetriesConfig(Section, frozen=True, kw_only=True):
     """Unset is inherited: route, then provider, then `router.retries`, then built in."""
 
     max_attempts: Annotated[
@@ -417,7 +417,7 @@ class RetriesConfig(Section):
 _STRATEGY_META = {"choices": STRATEGIES, "mapping_key": "type"}
 
 
-class RouteConfig(Section):
+class RouteConfig(Section, frozen=True, kw_only=True):
     name: Annotated[
         NonEmpty,
         Meta(description="What clients ask for; `*` in it stands for any text."),
@@ -442,7 +442,7 @@ class RouteConfig(Section):
     retries: Annotated[RetriesConfig, Meta(description="Tries of this route.")] = RetriesConfig()
 
 
-class CircuitBreaker(Section):
+class CircuitBreaker(Section, frozen=True, kw_only=True):
     failure_threshold: Annotated[
         Count, Meta(description="Failures in a row that exclude a deployment.")
     ] = 5
@@ -468,7 +468,7 @@ class CircuitBreaker(Section):
     ] = 3
 
 
-class LoadBalancer(Section):
+class LoadBalancer(Section, frozen=True, kw_only=True):
     health_check_enabled: Annotated[
         bool,
         Meta(
@@ -493,7 +493,7 @@ class LoadBalancer(Section):
     ] = 3600
 
 
-class RouterConfig(Section):
+class RouterConfig(Section, frozen=True, kw_only=True):
     strategy: Annotated[
         str,
         Meta(
@@ -514,7 +514,7 @@ class RouterConfig(Section):
     )
 
 
-class KeyConfig(Section):
+class KeyConfig(Section, frozen=True, kw_only=True):
     """A key that clients use: either itself or its SHA-256, so that the file need not hold it."""
 
     name: Annotated[NonEmpty, Meta(description="What logs and metrics call it; unique.")]
@@ -556,7 +556,7 @@ class KeyConfig(Section):
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-class PrometheusSettings(Section):
+class PrometheusSettings(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Count, and show it at `/metrics`.")] = True
     prefix: Annotated[str, Meta(description="What metric names begin with.")] = "litellm"
     labels: Annotated[dict[str, str], Meta(description="Labels added to every series.")] = {}
@@ -570,13 +570,13 @@ class PrometheusSettings(Section):
     ] = (10, 50, 100, 500, 1000, 2000, 4000, 8000, 16000)
 
 
-class IntegrationsConfig(Section):
+class IntegrationsConfig(Section, frozen=True, kw_only=True):
     prometheus: Annotated[PrometheusSettings, Meta(description="Prometheus metrics.")] = (
         PrometheusSettings()
     )
 
 
-class ModelPrice(Section):
+class ModelPrice(Section, frozen=True, kw_only=True):
     """USD per million tokens, exact; what is left out keeps the catalog's price."""
 
     input: Annotated[Price | None, Meta(description="Fresh input tokens.")] = None
@@ -598,7 +598,7 @@ class ModelPrice(Section):
     output_image: Annotated[Price | None, Meta(description="Image output tokens.")] = None
 
 
-class PricingConfig(Section):
+class PricingConfig(Section, frozen=True, kw_only=True):
     source: Annotated[
         NonEmpty | None,
         Meta(
@@ -615,7 +615,7 @@ class PricingConfig(Section):
     ] = {}
 
 
-class DatabaseConfig(Section):
+class DatabaseConfig(Section, frozen=True, kw_only=True):
     url: Annotated[Secret, Meta(description="Address.")] = Secret("postgresql://localhost/litellm")
     max_connections: Annotated[int, Meta(description="Connections.", ge=1, le=1000)] = 10
     connection_timeout: Annotated[int, Meta(description="Seconds.", ge=1)] = 5
@@ -629,7 +629,7 @@ class DatabaseConfig(Section):
     ] = False
 
 
-class RedisConfig(Section):
+class RedisConfig(Section, frozen=True, kw_only=True):
     url: Annotated[Secret, Meta(description="Address.")] = Secret("redis://localhost:6379")
     enabled: Annotated[
         bool,
@@ -640,14 +640,14 @@ class RedisConfig(Section):
     cluster: Annotated[bool, Meta(description="It is a cluster.")] = False
 
 
-class VectorDbConfig(Section):
+class VectorDbConfig(Section, frozen=True, kw_only=True):
     db_type: Annotated[str, Meta(description="qdrant, weaviate or pinecone.")] = "qdrant"
     url: Annotated[Secret, Meta(description="Address.")] = Secret("")
     api_key: Annotated[Secret, Meta(description="Credential.")] = Secret("")
     index_name: Annotated[str, Meta(description="Index.")] = ""
 
 
-class StorageConfig(Section):
+class StorageConfig(Section, frozen=True, kw_only=True):
     database: Annotated[DatabaseConfig, Meta(description="The reference's database.")] = (
         DatabaseConfig()
     )
@@ -661,7 +661,7 @@ class StorageConfig(Section):
     ] = None
 
 
-class RbacConfig(Section):
+class RbacConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
         Meta(
@@ -676,7 +676,7 @@ class RbacConfig(Section):
     )
 
 
-class AuthConfig(Section):
+class AuthConfig(Section, frozen=True, kw_only=True):
     enable_jwt: Annotated[
         bool, Meta(description="Accept signed tokens; only with a `jwt_secret`.")
     ] = True
@@ -719,7 +719,7 @@ class AuthConfig(Section):
     rbac: Annotated[RbacConfig, Meta(description="The reference's roles.")] = RbacConfig()
 
 
-class MetricsConfig(Section):
+class MetricsConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Answer at `/metrics`.")] = True
     port: Annotated[
         Port,
@@ -752,7 +752,7 @@ class MetricsConfig(Section):
     ] = False
 
 
-class TracingConfig(Section):
+class TracingConfig(Section, frozen=True, kw_only=True):
     unknown: ClassVar[str] = "notice"
 
     enabled: Annotated[
@@ -764,7 +764,7 @@ class TracingConfig(Section):
     jaeger: Annotated[dict[str, Any] | None, Meta(description="Jaeger's own settings.")] = None
 
 
-class HealthPageConfig(Section):
+class HealthPageConfig(Section, frozen=True, kw_only=True):
     path: Annotated[
         str, Meta(description="Path.", extra={"unused": "health is answered at /health"})
     ] = "/health"
@@ -777,7 +777,7 @@ class HealthPageConfig(Section):
     ] = True
 
 
-class LoggingConfig(Section):
+class LoggingConfig(Section, frozen=True, kw_only=True):
     level: Annotated[
         str, Meta(description="Least level that is written.", extra={"choices": LOG_LEVELS})
     ] = "info"
@@ -796,14 +796,14 @@ class LoggingConfig(Section):
     ] = ("console",)
 
 
-class MonitoringConfig(Section):
+class MonitoringConfig(Section, frozen=True, kw_only=True):
     metrics: Annotated[MetricsConfig, Meta(description="The metrics page.")] = MetricsConfig()
     tracing: Annotated[TracingConfig, Meta(description="The reference's traces.")] = TracingConfig()
     health: Annotated[HealthPageConfig, Meta(description="The health page.")] = HealthPageConfig()
     logging: Annotated[LoggingConfig, Meta(description="Log lines.")] = LoggingConfig()
 
 
-class CacheConfig(Section):
+class CacheConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[
         bool, Meta(description="Keep answers.", extra={"unused": "answers are not kept"})
     ] = False
@@ -816,7 +816,7 @@ class CacheConfig(Section):
     similarity_threshold: Annotated[float, Meta(description="Likeness.", ge=0, le=1)] = 0.95
 
 
-class RateLimitConfig(Section):
+class RateLimitConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
         Meta(
@@ -844,7 +844,7 @@ class RateLimitConfig(Section):
     burst_size: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Burst.")] = None
 
 
-class SsoConfig(Section):
+class SsoConfig(Section, frozen=True, kw_only=True):
     provider: Annotated[str, Meta(description="saml, oidc or oauth2.")] = "oidc"
     client_id: Annotated[str, Meta(description="Client.")] = ""
     client_secret: Annotated[Secret, Meta(description="Its secret.")] = Secret("")
@@ -852,7 +852,7 @@ class SsoConfig(Section):
     settings: Annotated[dict[str, Any], Meta(description="The provider's own.")] = {}
 
 
-class EnterpriseConfig(Section):
+class EnterpriseConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[
         bool,
         Meta(
@@ -873,7 +873,7 @@ class EnterpriseConfig(Section):
     ] = False
 
 
-class Config(Section):
+class Config(Section, frozen=True, kw_only=True):
     """The root of the file. Everything is optional."""
 
     schema_version: Annotated[
