@@ -103,3 +103,39 @@ def model_providers() -> frozenset[str]:
         if "/" in key:
             providers.add(key.split("/", 1)[0])
     return frozenset(providers)
+
+
+_SERVED = frozenset(
+    {
+        "chat",
+        "completion",
+        "responses",
+        "embedding",
+        "moderation",
+        "rerank",
+        "image_generation",
+        "audio_speech",
+    }
+)
+
+
+class _Kind(msgspec.Struct):
+    provider: str
+    mode: str | None = None
+
+
+@cache
+def models_of(provider_prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that these providers give the models they sell, for operations that Portico serves."""
+    if not provider_prefixes:
+        return ()
+    decoder = msgspec.json.Decoder(_Kind)
+    names: dict[str, None] = {}
+    for key, raw in _catalog().models.items():
+        prefix, slash, rest = key.partition("/")
+        if slash and prefix not in provider_prefixes:
+            continue
+        kind = decoder.decode(raw)
+        if kind.mode in _SERVED and (slash or kind.provider in provider_prefixes):
+            names[rest if slash else key] = None
+    return tuple(names)

@@ -1,5 +1,6 @@
 """Who is asking, and may they? Answers from memory only."""
 
+from base64 import b64decode
 from hashlib import sha256
 
 from portico.engine.snapshot import Snapshot
@@ -21,18 +22,27 @@ _KEY_FIELDS = (b"x-api-key", b"api-key")
 
 
 def credential(headers: Headers) -> bytes | None:
-    """The key a client sent: `authorization: Bearer`, `x-api-key` or `api-key`, in this order."""
+    """The key a client sent: `authorization` (Bearer or Basic), `x-api-key` or `api-key`."""
     value = headers.get(b"authorization")
     if value is not None:
         scheme, _, token = value.partition(b" ")
-        if scheme.lower() == b"bearer":
+        scheme = scheme.lower()
+        if scheme == b"bearer":
             return token.strip()
-        return value if not token else None
+        return _password(token) if scheme == b"basic" else None
     for field in _KEY_FIELDS:
         value = headers.get(field)
         if value is not None:
             return value
     return None
+
+
+def _password(token: bytes) -> bytes | None:
+    """The key as a browser sends it: the password of Basic authentication (RFC 7617)."""
+    try:
+        return b64decode(token, validate=True).partition(b":")[2]
+    except ValueError:
+        return None
 
 
 def authenticate(snapshot: Snapshot, headers: Headers, now: float) -> Principal:

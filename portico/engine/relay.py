@@ -12,6 +12,7 @@ import asyncio
 from portico.errors import UpstreamError, UpstreamProtocol
 from portico.http.base import UpstreamStream
 from portico.types.http import HttpHead, Responder
+from portico.wire.openai_chat import read_error
 from portico.wire.tap import Tap
 
 
@@ -84,6 +85,17 @@ class StreamRelay:
         """Wait for the first event, or for an end without one."""
         if not self.tap.events and not self._ended:
             await self._wait()
+
+    def failure(self) -> UpstreamError | None:
+        """What broke the stream: the connection, its bytes, or an error event of the provider."""
+        if self.error is not None:
+            return self.error
+        event = self.tap.error
+        return read_error(HttpHead(200, {}), event) if event is not None else None
+
+    def early_error(self) -> UpstreamError | None:
+        """A failure that is here before anything worth sending is."""
+        return self.failure() if self._ended and not any(self._held) else None
 
     def start(self, responder: Responder, fields: bytes) -> None:
         """Send the head with what has been held; from here on events go straight through.

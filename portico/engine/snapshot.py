@@ -1,18 +1,24 @@
 """What the gateway knows right now: keys, routes, targets. Immutable, built whole, swapped in one go.
 
-The state of deployments (in flight, health) is not part of it: it outlives a reload.
+Only the states of deployments (in flight, health) live on: a new snapshot takes them over from the one
+before it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
 import msgspec
 from msgspec import structs
 
+from portico.policy.estimate import tokens_of
+from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
 from portico.providers import openai_compatible
-from portico.routing.health import DeploymentState
+from portico.routing.health import carry_over
+from portico.routing.router import RouteState
+from portico.routing.strategies import ANY, RoutingRequest
+from portico.types.call import Call
 from portico.types.deployment import Deployment, Fallbacks, RetryPolicy, Route
 from portico.types.http import Timeouts
 from portico.types.identity import Principal
@@ -20,19 +26,22 @@ from portico.wire.envelope import json_string
 
 _MAX_RESOLVED: Final = 4096
 MAX_MODEL_NAME: Final = 256
+_USUAL_OUTPUT: Final = 256
+"""Output tokens to reckon with where a request sets no limit."""
+_BLIND_STRATEGIES: Final = frozenset(
+    {"round_robin", "simple_shuffle", "least_busy", "latency_based", "priority_based"}
+)
+"""Strategies that look at deployments only, never at the call."""
 
 
 class Target:
-    """A deployment with all that can be made ready before the first call: heads, prices, state."""
+    """A deployment with all that can be made ready before the first call: heads and prices."""
 
-    __slots__ = ("_prefixes", "deployment", "model_json", "prices", "state")
+    __slots__ = ("_prefixes", "deployment", "model_json", "prices")
 
-    def __init__(
-        self, deployment: Deployment, prices: PriceTable | None, state: DeploymentState
-    ) -> None:
+    def __init__(self, deployment: Deployment, prices: PriceTable | None) -> None:
         self.deployment = deployment
         self.prices = prices
-        self.state = state
         self.model_json = json_string(deployment.model)
         self._prefixes: dict[str, bytes] = {}
 
@@ -84,12 +93,37 @@ class ModelListing(msgspec.Struct, frozen=True):
     created: int
 
 
-class Snapshot:
-    """Look-ups by name and by key hash.
+class BoundRoute:
+    """A route with the states of its deployments, and what its choices need to know of a call."""
 
-    `make_target` prices a deployment and finds its state; it is asked at most once per deployment.
-    Routes made from patterns are remembered, at most 4096 of them, then forgotten together: a client
-    that invents names costs time, not memory.
+    __slots__ = ("_is_plain", "route", "state")
+
+    def __init__(self, route: Route, state: RouteState) -> None:
+        self.route = route
+        self.state = state
+        self._is_plain = route.strategy in _BLIND_STRATEGIES and all(
+            deployment.limits.tpm is None for deployment in route.deployments
+        )
+
+    def request_of(self, call: Call) -> RoutingRequest:
+        """What routing has to know of the call: nothing, unless limits or the strategy ask for it."""
+        if self._is_plain:
+            return ANY
+        input_tokens = tokens_of(len(call.request.body))
+        output_tokens = call.envelope.output_limit or _USUAL_OUTPUT
+        return RoutingRequest(
+            tokens=input_tokens + output_tokens,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+        )
+
+
+class Snapshot(Mapping[str, Route]):
+    """Look-ups by name and by key hash; as a mapping, from public names to routes.
+
+    `make_target` prices a deployment; it is asked at most once per deployment. Routes made from
+    patterns are remembered, at most 4096 of them, then forgotten together: a client that invents names
+    costs time, not memory.
     """
 
     def __init__(
@@ -101,28 +135,58 @@ class Snapshot:
         aliases: Mapping[str, str],
         listings: tuple[ModelListing, ...],
         make_target: Callable[[Deployment], Target],
+        created_at: int,
+        before: "Snapshot | None" = None,
     ) -> None:
         self.keys = keys
         self.routes = routes
         self.patterns = patterns
         self.aliases = aliases
         self.listings = listings
+        self.created_at = created_at
         self._make_target = make_target
-        self._targets: dict[str, Target] = {}
         self._resolved: dict[str, Route] = {}
+        self._bound: dict[str, BoundRoute] = {}
+        self.states = carry_over(
+            (deployment for route in routes.values() for deployment in route.deployments),
+            before.states if before is not None else {},
+            RateWindow,
+        )
+        self.targets: dict[str, Target] = {}
+        earlier = before._bound if before is not None else {}
         for route in routes.values():
             for deployment in route.deployments:
                 self.target(deployment)
+            self._bind(route, earlier.get(route.name))
+
+    def __getitem__(self, name: str) -> Route:
+        route = self.resolve(name)
+        if route is None:
+            raise KeyError(name)
+        return route
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.routes)
+
+    def __len__(self) -> int:
+        return len(self.routes)
 
     def target(self, deployment: Deployment) -> Target:
-        target = self._targets.get(deployment.id)
+        target = self.targets.get(deployment.id)
         if target is None:
-            target = self._targets[deployment.id] = self._make_target(deployment)
+            target = self.targets[deployment.id] = self._make_target(deployment)
         return target
 
-    @property
-    def targets(self) -> Mapping[str, Target]:
-        return self._targets
+    def bind(self, route: Route) -> BoundRoute:
+        return self._bound.get(route.name) or self._bind(route, None)
+
+    def _bind(self, route: Route, before: BoundRoute | None) -> BoundRoute:
+        for deployment in route.deployments:
+            if deployment.id not in self.states:
+                self.states |= carry_over((deployment,), {}, RateWindow)
+        state = RouteState(route, self.states, before.state if before is not None else None)
+        bound = self._bound[route.name] = BoundRoute(route, state)
+        return bound
 
     def resolve(self, name: str) -> Route | None:
         """The route of a public name: exact, by alias, or by the first pattern that matches."""
@@ -149,5 +213,9 @@ class Snapshot:
 
     def _forget(self) -> None:
         kept = {d.id for route in self.routes.values() for d in route.deployments}
-        self._targets = {id: target for id, target in self._targets.items() if id in kept}
+        for held in (self.targets, self.states):
+            for id in held.keys() - kept:
+                del held[id]
+        for name in self._bound.keys() - self.routes.keys():
+            del self._bound[name]
         self._resolved.clear()

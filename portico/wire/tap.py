@@ -92,9 +92,7 @@ class StreamTap:
             if not data:
                 return b""
         self.events += data.count(b"data:")
-        if b'"usage"' in data or b"[DONE]" in data or b'"error"' in data:
-            data = self._look(data)
-        elif self._operation == "response" and b'"response.' in data:
+        if b'"usage"' in data or b"[DONE]" in data or b'"error"' in data or (self._operation == "response" and b'"response.' in data):
             data = self._look(data)
         if data:
             self._before_last, self._last = self._last, data

@@ -1,0 +1,183 @@
+"""From a request to whoever answers it: one look-up by path.
+
+Order: CORS, then the row, then its access. A path that no row has goes to the control plane (ASGI) if
+that knows it, and is a 404 otherwise; the decision is made on the one decoded, normalised path that the
+server hands over, never on the raw URL.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from portico.api import replies
+from portico.api.cors import Cors, CorsResponder
+from portico.api.endpoints import INFERENCE, PAGES, PREFIXES, Page
+from portico.engine import admission, pipeline
+from portico.engine.gateway import Gateway
+from portico.errors import (
+    GatewayError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMediaType,
+)
+from portico.types.call import InferenceEndpoint
+from portico.types.http import Request, Responder
+
+Handler = Callable[[Request, Responder, str], int]
+"""Answers a request whose request id is given; returns the status."""
+
+_ASK_BROWSER = b'www-authenticate: Basic realm="Portico: any name, your key as password"\r\n'
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/=+-]{1,128}")
+
+
+class Dispatcher:
+    """Called by the server for every request.
+
+    `pages` maps a page's name to its handler; `control_plane` takes what is under its paths.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        pages: Mapping[str, Handler],
+        metrics_need_key: bool,
+        cors: Cors | None,
+        control_plane: Callable[[Request, Responder], None],
+        control_paths: frozenset[str],
+    ) -> None:
+        self._gateway = gateway
+        self._metrics_need_key = metrics_need_key
+        self._cors = cors
+        self._control_plane = control_plane
+        self._control_paths = control_paths
+        self._inference: dict[str, InferenceEndpoint] = {
+            prefix + endpoint.path: endpoint for endpoint in INFERENCE for prefix in PREFIXES
+        }
+        self._pages: dict[str, tuple[Page, Handler]] = {}
+        self._families: list[tuple[str, Page, Handler]] = []
+        for page in PAGES:
+            for prefix in PREFIXES if page.is_inference else ("",):
+                path = prefix + page.path
+                if page.takes_id:
+                    self._families.append((path + "/", page, pages[page.name]))
+                else:
+                    self._pages[path] = page, pages[page.name]
+
+    def __call__(self, request: Request, responder: Responder) -> None:
+        if self._cors is not None and b"origin" in request.headers:
+            answered = self._cors.preflight(request, responder)
+            if answered:
+                return
+            responder = CorsResponder(responder, self._cors.fields(request))
+        request_id = _given_id(request)
+        endpoint = self._inference.get(request.path)
+        if endpoint is not None and request.method == "POST" and _is_json(request):
+            pipeline.receive(self._gateway, endpoint, request, responder, request_id)
+        else:
+            self._other(request, responder, endpoint, request_id or self._gateway.new_id())
+
+    def _other(
+        self,
+        request: Request,
+        responder: Responder,
+        endpoint: InferenceEndpoint | None,
+        request_id: str,
+    ) -> None:
+        gateway = self._gateway
+        started_at = gateway.clock()
+        name = "other"
+        try:
+            if endpoint is not None:
+                name = endpoint.name
+                raise _unfit(request)
+            if request.path in self._control_paths:
+                name = "control_plane"
+                admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+                self._control_plane(request, responder)
+                status = 200
+            else:
+                page, handler = self._page(request)
+                name = page.name
+                self._authorise(page, request)
+                status = handler(request, responder, request_id)
+        except GatewayError as error:
+            extra = _ASK_BROWSER if name == "control_plane" and error.status == 401 else b""
+            status = replies.send_error(responder, request_id, error, extra)
+            gateway.log.info(
+                "%s %s: %s %s: %s",
+                request.method,
+                replies.shown_path(request.path),
+                error.status,
+                error.code,
+                error.message,
+                extra={"request_id": request_id},
+            )
+        except Exception:
+            gateway.log.exception("a page failed", extra={"request_id": request_id})
+            status = replies.send_error(
+                responder, request_id, InternalError("The gateway failed; its log says why.")
+            )
+        gateway.meter.http_request(name, status, gateway.clock() - started_at)
+
+    def _page(self, request: Request) -> tuple[Page, Handler]:
+        path = request.path
+        found = self._pages.get(path)
+        if found is None:
+            for prefix, page, handler in self._families:
+                if path.startswith(prefix) and len(path) > len(prefix):
+                    found = page, handler
+                    break
+            else:
+                raise NotFound(
+                    f"There is nothing at {request.method} {replies.shown_path(path)}; "
+                    "GET /docs shows what there is."
+                )
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(
+                f"{replies.shown_path(path)} takes GET, not {request.method}.", allow="GET, HEAD"
+            )
+        return found
+
+    def _authorise(self, page: Page, request: Request) -> None:
+        needs_key = page.access == "key" or (page.access == "metrics" and self._metrics_need_key)
+        if needs_key:
+            gateway = self._gateway
+            admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+
+
+def _is_json(request: Request) -> bool:
+    """Is the body said to be JSON? Clients that say nothing, or what curl says, are taken at the body's word."""
+    kind = request.headers.get(b"content-type")
+    return kind is None or kind == b"application/json" or _json_like(kind)
+
+
+def _json_like(kind: bytes) -> bool:
+    media = kind.split(b";", 1)[0].strip().lower()
+    return media in (
+        b"application/json",
+        b"application/x-www-form-urlencoded",  # what curl -d sends unless told otherwise
+        b"text/plain",
+        b"text/json",
+        b"application/x-ndjson",
+        b"",
+    ) or media.endswith(b"+json")
+
+
+def _unfit(request: Request) -> GatewayError:
+    """Why a request to an inference path is not a call."""
+    path = replies.shown_path(request.path)
+    if request.method != "POST":
+        return MethodNotAllowed(f"{path} takes POST, not {request.method}.", allow="POST")
+    kind = request.headers[b"content-type"].decode("latin-1")[:80]
+    return UnsupportedMediaType(
+        f"{path} takes a JSON body, not {kind!r}; send `content-type: application/json`."
+    )
+
+
+def _given_id(request: Request) -> str | None:
+    """The client's own request id, if it is sane enough to be echoed and logged."""
+    given = request.headers.get(b"x-request-id")
+    if given is not None and _SANE_ID.fullmatch(given):
+        return given.decode("ascii")
+    return None

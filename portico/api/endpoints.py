@@ -1,0 +1,110 @@
+"""Every address of the gateway, as rows. The dispatcher, the docs page and the tests walk them."""
+
+import msgspec
+
+from portico.types.call import InferenceEndpoint
+
+PREFIXES = ("/v1", "", "/openai/v1")
+"""Inference paths answer under each of these."""
+
+INFERENCE: tuple[InferenceEndpoint, ...] = (
+    InferenceEndpoint(
+        name="chat_completions",
+        path="/chat/completions",
+        operation="chat",
+        dialect="openai_chat",
+        streams=True,
+        summary="Chat Completions, whole or streamed.",
+    ),
+    InferenceEndpoint(
+        name="completions",
+        path="/completions",
+        operation="completion",
+        dialect="openai_chat",
+        streams=True,
+        summary="Text completions, whole or streamed.",
+    ),
+    InferenceEndpoint(
+        name="responses",
+        path="/responses",
+        operation="response",
+        dialect="openai_responses",
+        streams=True,
+        summary="The Responses API, whole or streamed.",
+    ),
+    InferenceEndpoint(
+        name="embeddings",
+        path="/embeddings",
+        operation="embedding",
+        dialect="openai_chat",
+        summary="Vectors for texts.",
+    ),
+    InferenceEndpoint(
+        name="moderations",
+        path="/moderations",
+        operation="moderation",
+        dialect="openai_chat",
+        summary="Is a text harmful?",
+        default_model="omni-moderation-latest",
+    ),
+    InferenceEndpoint(
+        name="rerank",
+        path="/rerank",
+        operation="rerank",
+        dialect="openai_chat",
+        summary="Order documents by what they say about a query.",
+    ),
+    InferenceEndpoint(
+        name="image_generations",
+        path="/images/generations",
+        operation="image",
+        dialect="openai_chat",
+        streams=True,
+        summary="Images from a text.",
+        default_model="gpt-image-1",
+    ),
+    InferenceEndpoint(
+        name="audio_speech",
+        path="/audio/speech",
+        operation="speech",
+        dialect="openai_chat",
+        streams=True,
+        binary=True,
+        summary="Speech from a text; answers with audio.",
+    ),
+)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A row that the gateway answers itself, to GET and HEAD.
+
+    `access` says who may: anyone (`open`), any key (`key`), or as `monitoring.metrics` says (`metrics`).
+    """
+
+    name: str
+    path: str
+    access: str
+    summary: str
+    is_inference: bool = False
+    """Answers under all `PREFIXES`, as the inference paths do."""
+    takes_id: bool = False
+    """Whatever follows the path and a slash is an argument."""
+
+
+PAGES: tuple[Page, ...] = (
+    Page("models", "/models", "key", "The models that the key may use.", is_inference=True),
+    Page(
+        "model",
+        "/models",
+        "key",
+        "One model, by its public name.",
+        is_inference=True,
+        takes_id=True,
+    ),
+    Page("health", "/health", "open", "Is the process up?"),
+    Page("health_live", "/health/live", "open", "Liveness: the event loop turns."),
+    Page("health_ready", "/health/ready", "open", "Readiness: may traffic be sent here?"),
+    Page("version", "/version", "open", "The version."),
+    Page("status", "/status", "key", "What runs here: version, uptime, providers, journal."),
+    Page("metrics", "/metrics", "metrics", "Metrics for Prometheus."),
+)

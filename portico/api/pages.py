@@ -1,0 +1,136 @@
+"""What the gateway answers itself: models, health, status, metrics."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import portico
+from portico.api import replies
+from portico.api.dispatch import Handler
+from portico.engine import admission
+from portico.engine.gateway import Gateway
+from portico.engine.snapshot import ModelListing
+from portico.errors import JournalUnavailable, ModelNotFound
+from portico.policy import access
+from portico.routing.health import describe
+from portico.types.http import Request, Responder
+from portico.types.identity import Principal
+
+_OPENMETRICS = b"application/openmetrics-text"
+_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Pages:
+    """Handlers by the names that `endpoints.PAGES` gives them."""
+
+    def __init__(
+        self, gateway: Gateway, render_metrics: Callable[[bool], bytes], config_name: str | None
+    ) -> None:
+        self._gateway = gateway
+        self._render_metrics = render_metrics
+        self._config_name = config_name
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "models": self.models,
+            "model": self.model,
+            "health": self.health,
+            "health_live": self.health_live,
+            "health_ready": self.health_ready,
+            "version": self.version,
+            "status": self.status,
+            "metrics": self.metrics,
+        }
+
+    def models(self, request: Request, responder: Responder, request_id: str) -> int:
+        principal = self._principal(request)
+        data = [
+            _listed(one)
+            for one in self._gateway.snapshot.listings
+            if access.may_use(principal, one.id)
+        ]
+        return replies.send_json(responder, request_id, {"object": "list", "data": data})
+
+    def model(self, request: Request, responder: Responder, request_id: str) -> int:
+        """One model; a name that only a pattern covers is there too, though not in the list."""
+        principal = self._principal(request)
+        name = request.path.partition("/models/")[2]
+        snapshot = self._gateway.snapshot
+        route = snapshot.resolve(name)
+        if route is None or not access.may_use(principal, name):
+            raise ModelNotFound(
+                f"The model {admission.shown_name(name)} does not exist here, or this key may not "
+                "use it; GET /v1/models lists those it may.",
+                param="model",
+            )
+        owner = route.deployments[0].provider.type
+        listed = next((one for one in snapshot.listings if one.id == name), None)
+        listed = listed or ModelListing(name, owner, snapshot.created_at)
+        return replies.send_json(responder, request_id, _listed(listed))
+
+    def _principal(self, request: Request) -> Principal:
+        gateway = self._gateway
+        return admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+
+    def health(self, request: Request, responder: Responder, request_id: str) -> int:
+        data = {
+            "status": "healthy",
+            "timestamp": int(self._gateway.wall()),
+            "version": portico.__version__,
+        }
+        return replies.send_json(responder, request_id, {"success": True, "data": data})
+
+    def health_live(self, request: Request, responder: Responder, request_id: str) -> int:
+        return replies.send_json(responder, request_id, {"status": "alive"})
+
+    def health_ready(self, request: Request, responder: Responder, request_id: str) -> int:
+        """503 while draining, or while a call could not be recorded."""
+        reason = None
+        if self._gateway.is_draining:
+            reason = "draining"
+        else:
+            try:
+                self._gateway.journal.admit()
+            except JournalUnavailable as error:
+                reason = error.code
+        if reason is None:
+            return replies.send_json(responder, request_id, {"status": "ready"})
+        answer = {"status": "not_ready", "reason": reason}
+        return replies.send_json(responder, request_id, answer, status=503)
+
+    def version(self, request: Request, responder: Responder, request_id: str) -> int:
+        answer = {"name": "portico", "version": portico.__version__}
+        return replies.send_json(responder, request_id, answer)
+
+    def status(self, request: Request, responder: Responder, request_id: str) -> int:
+        gateway = self._gateway
+        snapshot = gateway.snapshot
+        answer: dict[str, Any] = {
+            "service_name": "portico",
+            "version": portico.__version__,
+            "python_version": platform.python_version(),
+            "pid": os.getpid(),
+            "uptime_s": round(gateway.clock() - gateway.started_at, 3),
+            "config": self._config_name,
+            "draining": gateway.is_draining,
+            "calls_in_flight": len(gateway.calls),
+            "keys": len(snapshot.keys),
+            "routes": len(snapshot.routes),
+            "deployments": [
+                {"id": id, "state": describe(state, gateway.clock()), "in_flight": state.in_flight}
+                for id, state in sorted(snapshot.states.items())
+            ],
+        }
+        return replies.send_json(responder, request_id, answer)
+
+    def metrics(self, request: Request, responder: Responder, request_id: str) -> int:
+        wants_openmetrics = _OPENMETRICS in request.headers.get(b"accept", b"")
+        kind = _OPENMETRICS + b"; version=1.0.0; charset=utf-8" if wants_openmetrics else _TEXT
+        return replies.send_text(
+            responder, request_id, self._render_metrics(wants_openmetrics), kind
+        )
+
+
+def _listed(one: ModelListing) -> dict[str, str | int]:
+    return {"id": one.id, "object": "model", "created": one.created, "owned_by": one.owned_by}

@@ -1,0 +1,301 @@
+"""The composition root: the one place where concrete classes meet.
+
+`App` is a gateway with its server, stores and observers; `serve` runs one until a signal ends it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import portico
+from portico.api.control_plane import PATHS, build_control_plane
+from portico.api.cors import Cors
+from portico.api.dispatch import Dispatcher
+from portico.api.pages import Pages
+from portico.config.load import Loaded
+from portico.config.schema import Config, PrometheusSettings, ServerConfig
+from portico.engine.assembly import build_snapshot
+from portico.engine.gateway import Gateway
+from portico.engine.snapshot import Snapshot
+from portico.errors import ConfigError
+from portico.http.asgi import AsgiAdapter
+from portico.http.client import HttpPool
+from portico.http.echo import EchoPool
+from portico.http.server import Server, ServerLimits
+from portico.integrations.gateway_metrics import GatewayMetrics
+from portico.integrations.manager import IntegrationManager
+from portico.integrations.prometheus import PrometheusConfig, PrometheusIntegration
+from portico.stores.journal import FileJournal
+from portico.types.secret import Secret
+from portico.wire.openai_error import write_error
+
+SYNC_EVERY_S = 1.0
+WATCH_EVERY_S = 1.0
+
+Reload = Callable[[], Loaded]
+"""Reads the configuration again; raises `ConfigError`."""
+
+
+class App:
+    """A gateway, ready to start. `environ` is where providers' keys may be found."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        data_dir: Path,
+        admin_key: Secret | None,
+        config_name: str | None = None,
+    ) -> None:
+        self.config = config
+        self.log = logging.getLogger("portico")
+        self._environ = environ
+        self._admin_key = admin_key
+        self.journal = FileJournal.open(data_dir / "journal")
+        try:
+            self._compose(config, config_name)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def _compose(self, config: Config, config_name: str | None) -> None:
+        self.integrations = IntegrationManager()
+        settings = config.integrations.prometheus
+        self.prometheus = PrometheusIntegration(_prometheus_config(settings))
+        self.integrations.register(self.prometheus)
+        self.metrics = GatewayMetrics(
+            self.prometheus.registry,
+            version=portico.__version__,
+            labels=settings.labels,
+            integrations=self.integrations.stats,
+        )
+        self.pool = HttpPool(proxies=self._environ)
+        snapshot = self._snapshot(config, None)
+        self.gateway = Gateway(
+            snapshot=snapshot,
+            pools={"http": self.pool, "https": self.pool, "echo": EchoPool()},
+            journal=self.journal,
+            events=self.integrations,
+            meter=self.metrics,
+            log=self.log,
+        )
+        self._adopted(snapshot)
+        self._control_plane = AsgiAdapter(build_control_plane())
+        pages = Pages(self.gateway, self.metrics.render, config_name)
+        dispatch = Dispatcher(
+            self.gateway,
+            pages=pages.handlers(),
+            metrics_need_key=config.monitoring.metrics.require_key,
+            cors=_cors(config.server),
+            control_plane=self._control_plane,
+            control_paths=PATHS,
+        )
+        self.server = Server(
+            dispatch,
+            _server_limits(config.server),
+            write_error,
+            log=self.log,
+            encoded_slash_under=("/v1/models/", "/models/", "/openai/v1/models/"),
+        )
+
+    def _snapshot(self, config: Config, before: Snapshot | None) -> Snapshot:
+        return build_snapshot(
+            config,
+            environ=self._environ,
+            admin_key=self._admin_key,
+            before=before,
+            now=time.time(),
+        )
+
+    def _adopted(self, snapshot: Snapshot) -> None:
+        """Tell the observers which label values are to be expected."""
+        deployments = [target.deployment for target in snapshot.targets.values()]
+        providers = {deployment.provider.name for deployment in deployments}
+        self.prometheus.declare({deployment.model for deployment in deployments}, providers)
+        self.metrics.configured(len(providers), snapshot.targets, at=time.time())
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError if the address cannot be had."""
+        await self.server.start(host, port, ssl=_server_tls(self.config.server))
+
+    def reload(self, read: Reload) -> None:
+        """Take over a changed configuration whole, or refuse it whole and keep the old one.
+
+        What only a restart can change (`server`, `data_dir`, `integrations`, `monitoring`) is named.
+        """
+        try:
+            loaded = read()
+            snapshot = self._snapshot(loaded.config, self.gateway.snapshot)
+        except ConfigError as error:
+            self.metrics.reload_refused()
+            self.log.error("reload refused, the old configuration stays in use: %s", error.message)
+            return
+        for notice in loaded.notices:
+            self.log.warning("%s", notice)
+        old, self.config = self.config, loaded.config
+        self.gateway.snapshot = snapshot
+        self._adopted(snapshot)
+        fixed = [
+            name
+            for name in ("server", "data_dir", "integrations", "monitoring")
+            if getattr(old, name) != getattr(loaded.config, name)
+        ]
+        if fixed:
+            self.log.warning("changes of %s take effect at the next start", ", ".join(fixed))
+        self.log.info("reloaded: %d routes, %d keys", len(snapshot.routes), len(snapshot.keys))
+
+    async def stop(self) -> None:
+        """Drain: not ready, keep accepting for a while, stop, let calls end, flush, close."""
+        limits = self.config.server.limits
+        self.gateway.is_draining = True
+        self.server.begin_drain()
+        self.log.info(
+            "draining: %d calls in flight, up to %g s", len(self.gateway.calls), limits.drain_timeout
+        )
+        await asyncio.sleep(limits.drain_delay)
+        self.server.stop_accepting()
+        await self.server.wait_idle(limits.drain_timeout)
+        left = list(self.gateway.calls.values())
+        for task in left:
+            task.cancel()
+        if left:
+            self.log.warning("cut %d calls at the end of the drain", len(left))
+            await asyncio.wait(left, timeout=5.0)
+            await self.server.wait_idle(1.0)
+        self.server.close()
+        await self.integrations.shutdown()
+        await self._control_plane.close()
+        await self.pool.close()
+        self.journal.close()
+        self.log.info("stopped")
+
+
+async def serve(
+    app: App,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[int], None],
+    read: Reload | None,
+    watched: Path | None,
+) -> None:
+    """Run `app` until SIGTERM or SIGINT; SIGHUP, or a change of the watched file, reloads.
+
+    `ready` is called with the port once requests are answered. A second SIGINT ends at once.
+    """
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    try:
+        await app.start(host, port)
+    except BaseException:
+        await app.stop()
+        raise
+
+    def interrupted() -> None:
+        if stopping.is_set():
+            app.server.close()
+            for task in app.gateway.calls.values():
+                task.cancel()
+        stopping.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    if read is not None:
+        loop.add_signal_handler(signal.SIGHUP, app.reload, read)
+    ready(app.server.port)
+    async with asyncio.TaskGroup() as tasks:
+        upkeep = [tasks.create_task(_sync_journal(app))]
+        if read is not None and watched is not None:
+            upkeep.append(tasks.create_task(_watch(app, read, watched)))
+        await stopping.wait()
+        await app.stop()
+        for task in upkeep:
+            task.cancel()
+
+
+async def _sync_journal(app: App) -> None:
+    """Push the journal out to the disk once a second, off the event loop."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(SYNC_EVERY_S)
+            await loop.run_in_executor(None, app.journal.sync)
+
+
+async def _watch(app: App, read: Reload, path: Path) -> None:
+    """Reload when the file changes: another inode, size or time, once it has held still a turn."""
+    with contextlib.suppress(asyncio.CancelledError):
+        known = seen = _signature(path)
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            now = _signature(path)
+            if now is not None and now != known and now == seen:
+                known = now
+                app.reload(read)
+            seen = now
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _prometheus_config(settings: PrometheusSettings) -> PrometheusConfig:
+    return PrometheusConfig(
+        enabled=settings.enabled,
+        prefix=settings.prefix,
+        labels=settings.labels,
+        per_model_metrics=settings.per_model_metrics,
+        per_provider_metrics=settings.per_provider_metrics,
+        latency_buckets=settings.latency_buckets,
+        token_buckets=settings.token_buckets,
+    )
+
+
+def _server_limits(server: ServerConfig) -> ServerLimits:
+    return ServerLimits(
+        header_timeout_s=server.limits.header_timeout,
+        body_timeout_s=server.limits.body_timeout,
+        keep_alive_s=server.limits.keep_alive,
+        max_body_bytes=server.max_body_size,
+        max_connections=server.max_connections or ServerLimits().max_connections,
+    )
+
+
+def _cors(server: ServerConfig) -> Cors | None:
+    cors = server.cors
+    if not cors.enabled or not cors.allowed_origins:
+        return None
+    return Cors(
+        origins=cors.allowed_origins,
+        methods=cors.allowed_methods,
+        headers=cors.allowed_headers,
+        max_age_s=cors.max_age,
+        credentials=cors.allow_credentials,
+    )
+
+
+def _server_tls(server: ServerConfig) -> ssl.SSLContext | None:
+    tls = server.tls
+    if tls is None:
+        return None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.ca_file is not None:
+            context.load_verify_locations(tls.ca_file)
+        if tls.require_client_cert:
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"server.tls: the certificate or key cannot be used: {error}.") from error
+    return context

@@ -1,0 +1,396 @@
+"""From configuration and catalog to a snapshot: providers, deployments, routes and keys made ready.
+
+Everything that can be wrong with a valid file in this environment is found here, all of it at once, so
+that a reload is either applied whole or refused whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import urlsplit
+
+from portico.catalog import models as model_catalog
+from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
+from portico.config.schema import (
+    Config,
+    KeyConfig,
+    ModelPrice,
+    ProviderConfig,
+    RetriesConfig,
+    RouteConfig,
+    TargetConfig,
+    TimeoutsConfig,
+)
+from portico.engine.snapshot import ModelListing, RoutePattern, Snapshot, Target
+from portico.errors import ConfigError
+from portico.policy.pricing import PriceTable
+from portico.providers import echo
+from portico.types.deployment import (
+    Deployment,
+    Fallbacks,
+    Limits,
+    Provider,
+    RetryPolicy,
+    Route,
+)
+from portico.types.http import Origin, Timeouts
+from portico.types.identity import Principal
+from portico.types.secret import Secret
+
+ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
+
+
+def build_snapshot(
+    config: Config,
+    *,
+    environ: Mapping[str, str],
+    admin_key: Secret | None,
+    before: Snapshot | None,
+    now: float,
+) -> Snapshot:
+    """`before` hands its states on; `now` is UTC epoch seconds, for `created` in model lists.
+
+    Raises `ConfigError` that lists every problem, one a line.
+    """
+    problems: list[str] = []
+    providers = _providers(config, environ, problems)
+    house = _House(config, providers, int(now))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Snapshot(
+        keys=_keys(config.keys, admin_key),
+        routes=house.routes(),
+        patterns=tuple(house.patterns()),
+        aliases=dict(config.model_aliases),
+        listings=tuple(house.listings()),
+        make_target=_target_maker(config.pricing.models, providers),
+        created_at=int(now),
+        before=before,
+    )
+
+
+class _Known:
+    """A configured provider with its row and the value that calls will use."""
+
+    __slots__ = ("config", "models", "provider", "row")
+
+    def __init__(self, config: ProviderConfig, row: ProviderRow, provider: Provider) -> None:
+        self.config = config
+        self.row = row
+        self.provider = provider
+        self.models = config.models
+
+
+def _providers(
+    config: Config, environ: Mapping[str, str], problems: list[str]
+) -> dict[str, _Known]:
+    known: dict[str, _Known] = {}
+    given = [one for one in config.providers if one.enabled]
+    if not any(one.name == ECHO_CONFIG.name for one in config.providers):
+        given.append(ECHO_CONFIG)
+    for one in given:
+        row = find_provider(one.provider_type)
+        if row is None:
+            near = suggest_providers(one.provider_type)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            problems.append(
+                f"providers: {one.name}: the provider_type {one.provider_type!r} is not known."
+                f"{hint} `portico providers` lists them; `openai_compatible` takes any base_url."
+            )
+            continue
+        try:
+            known[one.name] = _Known(one, row, _provider(one, row, environ))
+        except ConfigError as error:
+            problems.append(f"providers: {one.name}: {error.message}")
+    return known
+
+
+def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, str]) -> Provider:
+    if row.location == "builtin":
+        return Provider(
+            name=config.name,
+            type=row.name,
+            dialect=row.dialect,
+            origin=echo.ORIGIN,
+            base_path="",
+            api_key=Secret(""),
+            auth="none",
+        )
+    base_url = config.base_url or _base_url(row, environ)
+    origin, base_path = split_base_url(base_url)
+    key = config.api_key or first_key(row, environ) or Secret("")
+    if config.settings.skip_api_key:
+        key = Secret("")
+    elif row.needs_key and row.location == "cloud" and not key:
+        names = " or ".join(row.key_env)
+        raise ConfigError(f"no api_key; give one here, or set {names}.")
+    return Provider(
+        name=config.name,
+        type=row.name,
+        dialect=row.dialect,
+        origin=origin,
+        base_path=base_path,
+        api_key=key,
+        auth=row.auth,
+        headers=_headers(config, row),
+        renamed_params=tuple(row.renamed_params.items()),
+        refused_params=row.refused_params,
+        tags=config.tags,
+    )
+
+
+def first_key(row: ProviderRow, environ: Mapping[str, str]) -> Secret | None:
+    """The row's credential, from the first of its environment variables that is set."""
+    for name in row.key_env:
+        value = environ.get(name, "").strip()
+        if value:
+            return Secret(value)
+    return None
+
+
+def _base_url(row: ProviderRow, environ: Mapping[str, str]) -> str:
+    given = environ.get(row.base_env, "").strip() if row.base_env else ""
+    if given:
+        return row.env_base_url(given)
+    if row.base_url is None:
+        form = f", such as {row.base_url_form}" if row.base_url_form else ""
+        raise ConfigError(f"{row.title} has no address of its own; give base_url{form}.")
+    return row.base_url
+
+
+def split_base_url(url: str) -> tuple[Origin, str]:
+    """An absolute http(s) URL as an origin and a path without a trailing slash."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise ConfigError(f"base_url {url!r} is not an http:// or https:// address.")
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    return Origin(parts.scheme, parts.hostname, port), parts.path.rstrip("/")
+
+
+def _headers(config: ProviderConfig, row: ProviderRow) -> tuple[tuple[str, str], ...]:
+    headers = dict(row.headers)
+    if config.organization or config.settings.organization:
+        headers["openai-organization"] = config.organization or config.settings.organization or ""
+    if config.project:
+        headers["openai-project"] = config.project
+    for given in (config.settings.headers, config.settings.custom_headers):
+        headers |= {name.lower(): value.reveal() for name, value in given.items()}
+    return tuple(headers.items())
+
+
+class _House:
+    """Lays out routes: those of `models:` first, then each provider's own model names."""
+
+    def __init__(self, config: Config, providers: Mapping[str, _Known], now: int) -> None:
+        self._config = config
+        self._providers = providers
+        self._now = now
+
+    def routes(self) -> dict[str, Route]:
+        routes: dict[str, Route] = {}
+        groups: dict[str, list[Deployment]] = defaultdict(list)
+        for known in self._providers.values():
+            for model in self._own_models(known):
+                deployment = self._deployment(known, model)
+                groups[model].append(deployment)
+                routes[deployment.id] = self._plain(deployment.id, (deployment,), known)
+        for model, deployments in groups.items():
+            first = self._providers[deployments[0].provider.name]
+            routes[model] = self._plain(model, tuple(deployments), first)
+        for route in self._config.models:
+            if "*" not in route.name:
+                routes[route.name] = self._route(route)
+        return routes
+
+    def patterns(self) -> Iterable[RoutePattern]:
+        for route in self._config.models:
+            if "*" in route.name:
+                yield self._pattern(route)
+        for known in self._providers.values():
+            yield from self._open(known)
+
+    def listings(self) -> Iterable[ModelListing]:
+        """Public names: routes, aliases, and the models that providers list; not `provider/model`."""
+        owners: dict[str, str] = {}
+        for known in self._providers.values():
+            for model in self._own_models(known):
+                owners.setdefault(model, known.provider.type)
+        for route in self._config.models:
+            if "*" not in route.name:
+                owners[route.name] = "portico"
+        for alias in self._config.model_aliases:
+            owners[alias] = "portico"
+        for name in sorted(owners):
+            yield ModelListing(name, owners[name], self._now)
+
+    def _own_models(self, known: _Known) -> tuple[str, ...]:
+        """The models a provider lists; if it lists none, those the catalog knows it to have."""
+        if known.models:
+            return tuple(model for model in known.models if "*" not in model)
+        return model_catalog.models_of(known.row.prices)
+
+    def _open(self, known: _Known) -> Iterable[RoutePattern]:
+        """A provider that lists no models takes any as `provider/model`, and every pattern it lists
+        is taken under the bare name as well."""
+        name = known.provider.name
+        template = self._deployment(known, "*")
+        for model in known.models or ("*",):
+            if "*" not in model:
+                continue
+            yield self._plain_pattern(f"{name}/{model}", f"{name}/", template, known)
+            if known.models:
+                yield self._plain_pattern(model, "", template, known)
+
+    def _plain(self, name: str, deployments: tuple[Deployment, ...], known: _Known) -> Route:
+        return Route(
+            name=name,
+            deployments=deployments,
+            strategy=self._config.router.strategy,
+            timeouts=self._timeouts(known, None),
+            retry=self._retry(known, None),
+        )
+
+    def _plain_pattern(
+        self, pattern: str, prefix: str, template: Deployment, known: _Known
+    ) -> RoutePattern:
+        return RoutePattern(
+            pattern=pattern,
+            prefix=prefix,
+            templates=(template,),
+            strategy=self._config.router.strategy,
+            timeouts=self._timeouts(known, None),
+            retry=self._retry(known, None),
+        )
+
+    def _route(self, route: RouteConfig) -> Route:
+        first = self._providers[route.targets[0].provider]
+        return Route(
+            name=route.name,
+            deployments=self._targets(route),
+            strategy=route.strategy or self._config.router.strategy,
+            fallbacks=_fallbacks(route),
+            timeouts=self._timeouts(first, route.timeouts),
+            retry=self._retry(first, route.retries),
+        )
+
+    def _pattern(self, route: RouteConfig) -> RoutePattern:
+        first = self._providers[route.targets[0].provider]
+        return RoutePattern(
+            pattern=route.name,
+            templates=self._targets(route),
+            strategy=route.strategy or self._config.router.strategy,
+            fallbacks=_fallbacks(route),
+            timeouts=self._timeouts(first, route.timeouts),
+            retry=self._retry(first, route.retries),
+        )
+
+    def _targets(self, route: RouteConfig) -> tuple[Deployment, ...]:
+        return tuple(
+            self._deployment(self._providers[target.provider], target.model, target, priority)
+            for priority, target in enumerate(route.targets)
+            if target.provider in self._providers
+        )
+
+    def _deployment(
+        self,
+        known: _Known,
+        model: str,
+        target: TargetConfig | None = None,
+        priority: int = 0,
+    ) -> Deployment:
+        config = known.config
+        weight = target.weight if target is not None and target.weight else config.weight
+        return Deployment(
+            id=f"{known.provider.name}/{model}",
+            provider=known.provider,
+            model=model,
+            weight=weight,
+            priority=priority,
+            limits=Limits(config.rpm, config.tpm, config.max_concurrent_requests),
+        )
+
+    def _timeouts(self, known: _Known, own: TimeoutsConfig | None) -> Timeouts:
+        server, router = self._config.server, self._config.router
+        built_in = Timeouts(idle=server.stream_idle_timeout or 86_400.0)
+        begin = known.config.timeout
+        provider = TimeoutsConfig(first_byte=begin, first_event=begin)
+        layers = [layer for layer in (own, provider, router.timeouts) if layer is not None]
+
+        def pick(name: str) -> float:
+            for layer in layers:
+                value: float | None = getattr(layer, name)
+                if value is not None:
+                    return value
+            fallback: float = getattr(built_in, name)
+            return fallback
+
+        return Timeouts(**{name: pick(name) for name in Timeouts.__struct_fields__})
+
+    def _retry(self, known: _Known, own: RetriesConfig | None) -> RetryPolicy:
+        config = known.config
+        attempts = config.max_retries + 1 if config.max_retries is not None else None
+        delays = config.retry
+        provider = RetriesConfig(
+            max_attempts=attempts,
+            base_delay=delays.base_delay / 1000 if delays else None,
+            max_delay=delays.max_delay / 1000 if delays else None,
+        )
+        layers = [layer for layer in (own, provider, self._config.router.retries) if layer]
+        built_in = RetryPolicy()
+
+        def pick(name: str, default: float) -> float:
+            values = (getattr(layer, name) for layer in layers)
+            return next((value for value in values if value is not None), default)
+
+        return RetryPolicy(
+            max_attempts=int(pick("max_attempts", built_in.max_attempts)),
+            base_delay_s=pick("base_delay", built_in.base_delay_s),
+            max_delay_s=pick("max_delay", built_in.max_delay_s),
+        )
+
+
+def _fallbacks(route: RouteConfig) -> Fallbacks:
+    given = route.fallbacks
+    return Fallbacks(given.general, given.context_window, given.content_policy, given.rate_limit)
+
+
+def _keys(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[bytes, Principal]:
+    known = {
+        bytes.fromhex(key.digest): Principal(
+            key_id=key.name,
+            name=key.name,
+            models=key.models,
+            is_admin=key.admin,
+            expires_at=key.expires_at_s,
+            team=key.team,
+            user=key.user,
+        )
+        for key in keys
+    }
+    if admin_key is not None:
+        digest = KeyConfig(name="admin", key=admin_key).digest
+        known[bytes.fromhex(digest)] = Principal(key_id="admin", name="admin", is_admin=True)
+    return known
+
+
+def _target_maker(
+    overrides: Mapping[str, ModelPrice],
+    providers: Mapping[str, _Known],
+) -> Callable[[Deployment], Target]:
+    def make(deployment: Deployment) -> Target:
+        known = providers[deployment.provider.name]
+        return Target(deployment, _prices(deployment, known, overrides))
+
+    return make
+
+
+def _prices(
+    deployment: Deployment, known: _Known, overrides: Mapping[str, ModelPrice]
+) -> PriceTable | None:
+    """An operator's own price comes before the catalog's; what it leaves out is the catalog's."""
+    entry = model_catalog.find_model(deployment.model, known.row.prices)
+    return PriceTable.empty()

@@ -1,0 +1,266 @@
+"""Send a call to a deployment, and to the next one if that fails.
+
+`routing` decides, this module does. A call leaves it with an answer to relay: whole, or a stream whose
+first event is here. Nothing has been sent to the client until then, so any failure so far is unseen.
+"""
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from portico.engine import settle
+from portico.engine.gateway import Gateway
+from portico.engine.relay import StreamRelay
+from portico.engine.snapshot import BoundRoute, Snapshot, Target
+from portico.errors import Cancelled, GatewayError, UpstreamError, UpstreamProtocol
+from portico.logs import scrub
+from portico.providers import openai_compatible
+from portico.routing import health, retry
+from portico.routing.health import DeploymentState, Lease
+from portico.routing.router import Outlook, Refusal, next_deployment, outlook, refusal_error
+from portico.routing.strategies import ANY, RoutingRequest
+from portico.types.call import Attempt, Call
+from portico.types.http import HttpRequest, HttpResponse
+from portico.wire import envelope
+from portico.wire.openai_chat import read_error
+from portico.wire.tap import MediaTap, StreamTap, Tap
+
+_EVENT_STREAM = (b"text/event-stream",)
+_ANY_TYPE = (b"",)
+_STREAM_USAGE = frozenset({"chat", "completion"})
+"""Operations whose streams report usage only if `stream_options.include_usage` asks for it."""
+_MAX_PASSED_ERROR = 64 * 1024
+_JSON_STARTS = frozenset(b'{["')
+
+
+class Served(msgspec.Struct):
+    """An attempt that has an answer."""
+
+    target: Target
+    attempt: Attempt
+    lease: Lease
+    answer: HttpResponse | StreamRelay
+
+
+class _Course:
+    """Where a call is on its way: the route, the deployments tried, the routes visited."""
+
+    __slots__ = ("fallbacks", "request", "route", "tried", "visited")
+
+    def __init__(self, route: BoundRoute, request: RoutingRequest) -> None:
+        self.route = route
+        self.request = request
+        self.tried: tuple[str, ...] = ()
+        self.visited: tuple[str, ...] = (route.route.name,)
+        self.fallbacks: deque[str] = deque()
+
+
+async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
+    """Raises the error of the last attempt when routing says that no other may help."""
+    route = snapshot.bind(call.route)
+    course = _Course(route, route.request_of(call))
+    while True:
+        now = gateway.clock()
+        choice = next_deployment(
+            course.route.state,
+            now=now,
+            rng=gateway.rng,
+            tried=course.tried,
+            request=course.request,
+        )
+        if isinstance(choice, Refusal):
+            error: GatewayError = refusal_error(course.route.state, choice)
+            decision = _after_refusal(snapshot, call, course, choice, now)
+        else:
+            try:
+                return await _attempt(gateway, snapshot, call, choice, course.request, now)
+            except UpstreamError as failure:
+                error = failure
+                course.tried += (choice.deployment.id,)
+                decision = _after_failure(gateway, snapshot, call, course, failure)
+        match decision:
+            case retry.NextDeployment():
+                pass
+            case retry.RetryAfter(seconds):
+                await asyncio.sleep(seconds)
+                call.upstream_s += seconds
+            case retry.Fallback(cause):
+                name = _plan(snapshot, course, cause)[0]
+                _change_route(snapshot, call, course, name)
+            case _:
+                raise error
+
+
+def _after_refusal(
+    snapshot: Snapshot, call: Call, course: _Course, refusal: Refusal, now: float
+) -> retry.Decision:
+    return retry.decide_refusal(
+        refusal,
+        course.route.route.retry,
+        attempts=len(call.attempts),
+        elapsed_s=now - call.received_at,
+        has_fallback=bool(_plan(snapshot, course, refusal.cause)),
+    )
+
+
+def _after_failure(
+    gateway: Gateway, snapshot: Snapshot, call: Call, course: _Course, error: UpstreamError
+) -> retry.Decision:
+    now = gateway.clock()
+    cause = retry.fallback_cause(error)
+    has_fallback = cause is not None and bool(_plan(snapshot, course, cause))
+    ahead: Outlook = outlook(
+        course.route.state, now=now, tried=course.tried, request=course.request
+    )
+    return retry.decide(
+        error,
+        course.route.route.retry,
+        attempts=len(call.attempts),
+        elapsed_s=now - call.received_at,
+        budget=course.route.state.budget,
+        outlook=ahead,
+        now=now,
+        rng=gateway.rng,
+        has_fallback=has_fallback,
+    )
+
+
+def _plan(snapshot: Snapshot, course: _Course, cause: retry.Cause) -> tuple[str, ...]:
+    return retry.plan_fallbacks(course.route.route, snapshot, cause, course.visited)
+
+
+def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) -> None:
+    """Go on with another route; the original request is the one that is sent there."""
+    course.route = snapshot.bind(snapshot[name])
+    course.request = course.route.request_of(call)
+    course.visited += (name,)
+
+
+async def _attempt(
+    gateway: Gateway,
+    snapshot: Snapshot,
+    call: Call,
+    state: DeploymentState,
+    request: RoutingRequest,
+    now: float,
+) -> Served:
+    target = snapshot.target(state.deployment)
+    lease = health.started(state, now, request.tokens)
+    attempt = settle.start_attempt(gateway, call, target, now)
+    try:
+        answer = await _ask(gateway, call, target, attempt)
+    except UpstreamError as error:
+        call.upstream_s += gateway.clock() - now
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
+        raise
+    except asyncio.CancelledError:
+        error = Cancelled("The client left before the answer was complete.")
+        attempt.partial = True
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
+        raise
+    attempt.first_byte_at = gateway.clock()
+    call.upstream_s += attempt.first_byte_at - now
+    return Served(target, attempt, lease, answer)
+
+
+async def _ask(
+    gateway: Gateway, call: Call, target: Target, attempt: Attempt
+) -> HttpResponse | StreamRelay:
+    """One request to one provider; raises `UpstreamError` for every answer that is not a good one."""
+    upstream, tap = _prepare(call, target)
+    pool = gateway.pool(upstream.origin)
+    if tap is None:
+        response = await pool.send(upstream)
+        attempt.status = response.head.status
+        return _checked(response)
+    answer = await pool.open(upstream)
+    attempt.status = answer.head.status
+    if isinstance(answer, HttpResponse):
+        _checked(answer)
+        raise UpstreamProtocol("The provider was asked for a stream and answered with a whole.")
+    relay = StreamRelay(answer, tap)
+    try:
+        await relay.begun()
+    except asyncio.CancelledError:
+        answer.close()
+        raise
+    error = relay.early_error()
+    if error is not None:
+        answer.close()
+        raise error
+    call.streamed = True
+    return relay
+
+
+def _prepare(call: Call, target: Target) -> tuple[HttpRequest, Tap | None]:
+    """The request for this deployment, and who looks at its stream if it is to be one."""
+    endpoint = call.endpoint
+    seen = call.envelope
+    provider = target.deployment.provider
+    streamed = endpoint.binary or (endpoint.streams and bool(seen.stream))
+    add_usage = (
+        streamed
+        and endpoint.operation in _STREAM_USAGE
+        and "stream_options" not in provider.refused_params
+        and not envelope.wants_usage(seen)
+    )
+    body = call.request.body
+    if add_usage or target.deployment.model != seen.model:
+        body = envelope.splice(body, seen, target.model_json, add_usage=add_usage)
+    if provider.renamed_params:
+        body = envelope.rename(body, provider.renamed_params)
+    if provider.refused_params:
+        body, call.dropped_params = envelope.drop(body, provider.refused_params)
+    tap: Tap | None = None
+    stream_types: tuple[bytes, ...] = ()
+    if endpoint.binary:
+        tap, stream_types = MediaTap(), _ANY_TYPE
+    elif streamed:
+        tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
+    return HttpRequest(
+        provider.origin,
+        openai_compatible.head(target.head_prefix(endpoint.path), body, _forwarded(call)),
+        body,
+        call.route.timeouts,
+        stream_types,
+    ), tap
+
+
+def _forwarded(call: Call) -> bytes:
+    headers = call.request.headers
+    lines = b""
+    for name in openai_compatible.FORWARDED:
+        value = headers.get(name)
+        if value is not None:
+            lines += b"%b: %b\r\n" % (name, value)
+    return lines
+
+
+def _checked(response: HttpResponse) -> HttpResponse:
+    """The response if it is a success with JSON in it."""
+    status = response.head.status
+    body = response.body
+    if 200 <= status < 300:
+        if body[:1] and (body[0] in _JSON_STARTS or body.lstrip()[:1] in (b"{", b"[")):
+            return response
+        kind = response.head.headers.get(b"content-type", b"an unnamed type").decode("latin-1")
+        raise UpstreamProtocol(
+            f"The provider answered {status} with {kind[:80]} instead of JSON; is its base_url right?",
+            upstream_status=status,
+        )
+    error = read_error(response.head, body)
+    if error.status == status and len(body) <= _MAX_PASSED_ERROR and b'"error"' in body:
+        error.body = _passable(body)
+    raise error
+
+
+def _passable(body: bytes) -> bytes | None:
+    """The provider's own error object, if it is JSON and nothing in it looks like a key."""
+    try:
+        text = body.decode()
+        if not isinstance(msgspec.json.decode(body), dict):
+            return None
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
+    return body if scrub(text) == text else None

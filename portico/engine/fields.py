@@ -1,0 +1,97 @@
+"""The header fields of an answer: who served it, how, at what price, and what may pass from upstream."""
+
+import math
+
+from portico.engine import settle
+from portico.errors import GatewayError, MethodNotAllowed
+from portico.types.call import Attempt, Call
+from portico.types.http import Headers
+
+_PASSED = {
+    b"content-type": b"content-type",
+    b"openai-processing-ms": b"openai-processing-ms",
+    b"openai-version": b"openai-version",
+    b"x-ratelimit-limit-requests": b"x-upstream-ratelimit-limit-requests",
+    b"x-ratelimit-limit-tokens": b"x-upstream-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-requests": b"x-upstream-ratelimit-remaining-requests",
+    b"x-ratelimit-remaining-tokens": b"x-upstream-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-requests": b"x-upstream-ratelimit-reset-requests",
+    b"x-ratelimit-reset-tokens": b"x-upstream-ratelimit-reset-tokens",
+    b"x-request-id": b"x-upstream-request-id",
+}
+"""Fields of a provider's answer that clients see, and under which name; all others are dropped."""
+
+_RETRIED_STATUSES = frozenset({408, 409, 429})
+"""Clients' SDKs try these and every 5xx again unless `x-should-retry` says no."""
+
+NANO = 1_000_000_000
+
+
+def usd(nanousd: int) -> str:
+    """Nano-USD as exact decimal dollars."""
+    return f"{nanousd // NANO}.{nanousd % NANO:09d}"
+
+
+def passed(headers: Headers) -> bytes:
+    """The allowed fields of a provider's answer as header lines."""
+    lines = b""
+    for name, value in headers.items():
+        ours = _PASSED.get(name)
+        if ours is not None:
+            lines += b"%b: %b\r\n" % (ours, value)
+    return lines
+
+
+def served(call: Call, attempt: Attempt, headers: Headers, now: float) -> bytes:
+    """The fields of a successful answer. `x-portico-cost-usd` is there once the price is known,
+    so not on streams, whose head goes out before their usage is."""
+    overhead_ms = (now - call.received_at - call.upstream_s) * 1000
+    lines = (
+        b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: %d\r\n"
+        b"x-portico-overhead-ms: %.3f\r\n"
+        % (
+            passed(headers),
+            call.request_id.encode(),
+            header_text(attempt.deployment.id),
+            attempt.number,
+            overhead_ms,
+        )
+    )
+    if attempt.spend is not None:
+        cost = settle.cost_of(call)
+        if cost is not None:
+            lines += b"x-portico-cost-usd: %b\r\n" % usd(cost).encode()
+    if call.dropped_params:
+        lines += b"x-portico-dropped-params: %b\r\n" % ", ".join(call.dropped_params).encode()
+    return lines
+
+
+def refused(call: Call) -> bytes:
+    """The fields that an error answer has beside those of the error."""
+    lines = b"x-portico-attempts: %d\r\n" % len(call.attempts)
+    if call.attempts:
+        deployment = header_text(call.attempts[-1].deployment.id)
+        lines = b"x-portico-deployment: %b\r\n%b" % (deployment, lines)
+    return lines
+
+
+def of_error(error: GatewayError) -> bytes:
+    """`retry-after`, `x-should-retry` and `allow`, where they apply."""
+    lines = b""
+    if error.retry_after_s is not None:
+        wait_ms = math.ceil(error.retry_after_s * 1000)
+        lines += b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-(-wait_ms // 1000), wait_ms)
+    if not error.retryable and (error.status in _RETRIED_STATUSES or error.status >= 500):
+        lines += b"x-should-retry: false\r\n"
+    if isinstance(error, MethodNotAllowed):
+        lines += b"allow: %b\r\n" % error.allow.encode()
+    if error.status == 401:
+        lines += b"www-authenticate: Bearer\r\n"
+    return lines
+
+
+def header_text(text: str) -> bytes:
+    """Text that a client may have chosen, fit for a field value: visible ASCII only."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return text.encode("ascii", "backslashreplace").translate(None, b"\r\n\x00")

@@ -1,0 +1,81 @@
+"""Everything a call may need, in one place: what is known (the snapshot), whom to ask, whom to tell."""
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from portico.engine.snapshot import Snapshot
+from portico.http.base import Pool
+from portico.integrations.base import Meters, Observers
+from portico.routing.health import Transition
+from portico.stores.base import Journal
+from portico.types.call import Call
+from portico.types.http import Origin
+
+_OUT = 2
+_STATES = {"healthy": 0, "half_open": 1}
+"""The gauge's values: in service, on probation; all else is out of service."""
+
+
+class Gateway:
+    """The running gateway: one per process and event loop.
+
+    `snapshot` is swapped whole on reload; a call keeps the one it started with. `calls` holds the
+    calls under way and their tasks. `clock` is monotonic seconds, `wall` is UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        snapshot: Snapshot,
+        pools: Mapping[str, Pool],
+        journal: Journal,
+        events: Observers,
+        meter: Meters,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.pools = pools
+        self.journal = journal
+        self.events = events
+        self.meter = meter
+        self.log = log
+        self.clock = clock
+        self.wall = wall
+        self.rng = rng or random.Random()  # noqa: S311  # spreads load, guards nothing
+        self.calls: dict[Call, asyncio.Task[None]] = {}
+        self.is_draining = False
+        self.started_at = clock()
+        self._id_prefix = os.urandom(5).hex()
+        self._id_numbers = itertools.count(1)
+
+    def new_id(self) -> str:
+        """Unique across restarts and processes: 40 random bits of this process and a number."""
+        return f"req_{self._id_prefix}{next(self._id_numbers):08x}"
+
+    def now_ms(self) -> int:
+        return int(self.wall() * 1000)
+
+    def health_changed(self, change: Transition) -> None:
+        """A deployment has come or gone: one log line, one gauge."""
+        self.meter.deployment_state(change.deployment, _STATES.get(change.after, _OUT))
+        back = f" for {change.for_s:.1f} s" if change.for_s is not None else ""
+        self.log.warning(
+            "%s: %s -> %s%s (%s)",
+            change.deployment,
+            change.before,
+            change.after,
+            back,
+            change.cause or "recovered",
+            extra={"deployment": change.deployment},
+        )
+
+    def pool(self, origin: Origin) -> Pool:
+        return self.pools[origin.scheme]

@@ -1,0 +1,182 @@
+"""The story of a call, from its first byte to its last."""
+
+import asyncio
+import logging
+
+from portico.engine import admission, attempts, fields, settle
+from portico.engine.attempts import Served
+from portico.engine.gateway import Gateway
+from portico.engine.relay import StreamRelay
+from portico.errors import Cancelled, Draining, GatewayError, InternalError
+from portico.types.call import Call, InferenceEndpoint
+from portico.types.http import HttpResponse, Request, Responder
+from portico.wire import envelope
+from portico.wire.openai_error import write_error, write_stream_error
+from portico.wire.openai_usage import read_usage
+
+
+def receive(
+    gateway: Gateway,
+    endpoint: InferenceEndpoint,
+    request: Request,
+    responder: Responder,
+    request_id: str | None,
+) -> None:
+    """Start a call; it answers through `responder` and is cancelled if the client leaves."""
+    id = gateway.new_id()
+    call = Call(
+        id=id,
+        request_id=request_id or id,
+        endpoint=endpoint,
+        request=request,
+        responder=responder,
+        received_at=gateway.clock(),
+        at=gateway.wall(),
+    )
+    task = asyncio.get_running_loop().create_task(run(gateway, call))
+    gateway.calls[call] = task
+    responder.watch(gone=task.cancel)
+
+
+async def run(gateway: Gateway, call: Call) -> None:
+    """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
+    status = 499
+    try:
+        snapshot = gateway.snapshot
+        call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
+        call.envelope = envelope.peek(call.request.body)
+        call.route = admission.choose_route(
+            snapshot, call.principal, call.endpoint, call.envelope
+        )
+        gateway.journal.admit()
+        served = await attempts.send(gateway, snapshot, call)
+        if isinstance(served.answer, StreamRelay):
+            status = await _stream(gateway, call, served, served.answer)
+        else:
+            status = _whole(gateway, call, served, served.answer)
+    except GatewayError as error:
+        status = _refuse(gateway, call, error)
+    except asyncio.CancelledError:
+        interruption = _interruption(gateway, call)
+        status = interruption.status
+        if not call.streamed:
+            _refuse(gateway, call, interruption)
+        raise
+    except Exception:
+        gateway.log.exception("a call failed inside the gateway", extra=_log_fields(call))
+        status = _refuse(gateway, call, InternalError("The gateway failed; its log says why."))
+    finally:
+        del gateway.calls[call]
+        if call.attempts:
+            settle.finish(gateway, call, status)
+        seconds = gateway.clock() - call.received_at
+        gateway.meter.http_request(call.endpoint.name, status, seconds)
+
+
+def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse) -> int:
+    attempt = served.attempt
+    body = response.body
+    usage = settle.usage_of(call, read_usage(body, call.endpoint.operation), len(body), 0)
+    settle.end_attempt(gateway, call, served.target, attempt, served.lease, usage=usage)
+    settle.finish(gateway, call, response.head.status)
+    now = gateway.clock()
+    gateway.meter.overhead(now - call.received_at - call.upstream_s)
+    lines = fields.served(call, attempt, response.head.headers, now)
+    call.responder.send(response.head.status, lines, body)
+    return response.head.status
+
+
+async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRelay) -> int:
+    """Let events run; then settle, then send the end that was held back."""
+    attempt = served.attempt
+    responder = call.responder
+    error: GatewayError | None = None
+    try:
+        now = gateway.clock()
+        gateway.meter.overhead(now - call.received_at - call.upstream_s)
+        responder.watch(
+            gone=gateway.calls[call].cancel, pause=relay.stream.pause, resume=relay.stream.resume
+        )
+        relay.start(responder, fields.served(call, attempt, relay.head.headers, now))
+        await relay.ended()
+        error = relay.failure()
+    except asyncio.CancelledError:
+        error = _interruption(gateway, call)
+        raise
+    finally:
+        if error is not None:
+            relay.stream.close()
+            attempt.partial = True
+        usage = settle.usage_of(call, relay.tap.usage, 0, relay.tap.events)
+        settle.end_attempt(
+            gateway, call, served.target, attempt, served.lease, usage=usage, error=error
+        )
+        settle.finish(gateway, call, 200)
+        _end_stream(gateway, call, relay, error)
+    return 200
+
+
+def _end_stream(
+    gateway: Gateway, call: Call, relay: StreamRelay, error: GatewayError | None
+) -> None:
+    """A proper end, or an error as the dialect ends a broken stream: never a forged success."""
+    if error is None:
+        call.responder.finish(relay.take())
+        return
+    _log_refusal(gateway, call, error)
+    if call.endpoint.binary:
+        call.responder.abort()
+    else:
+        last = relay.take() + write_stream_error(error, call.endpoint.operation)
+        call.responder.finish(last)
+
+
+def _interruption(gateway: Gateway, call: Call) -> GatewayError:
+    """Why a call's task was cancelled."""
+    if gateway.is_draining and not call.responder.is_gone:
+        return Draining("The gateway is shutting down; try again.")
+    return Cancelled("The client left before the answer was complete.")
+
+
+def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> int:
+    """Answer with an error, in the caller's dialect."""
+    _log_refusal(gateway, call, error)
+    if call.attempts:
+        settle.finish(gateway, call, error.status)
+    lines = b"content-type: application/json\r\nx-request-id: %b\r\n%b%b" % (
+        call.request_id.encode(),
+        fields.of_error(error),
+        fields.refused(call),
+    )
+    if call.streamed:
+        call.responder.abort()
+    else:
+        call.responder.send(error.status, lines, error.body or write_error(error))
+    return error.status
+
+
+def _log_refusal(gateway: Gateway, call: Call, error: GatewayError) -> None:
+    level = logging.INFO if error.blame == "client" else logging.WARNING
+    if gateway.log.isEnabledFor(level):
+        gateway.log.log(
+            level,
+            "%s %s: %s %s: %s",
+            call.request.method,
+            call.request.path,
+            error.status,
+            error.code,
+            error.message,
+            extra=_log_fields(call),
+        )
+
+
+def _log_fields(call: Call) -> dict[str, object]:
+    """What joins a log line with the answer, the journal and the metrics."""
+    known: dict[str, object] = {"request_id": call.request_id, "call_id": call.id}
+    if hasattr(call, "principal"):
+        known["key"] = call.principal.key_id
+    if hasattr(call, "route"):
+        known["route"] = call.route.name
+    if call.attempts:
+        known["deployment"] = call.attempts[-1].deployment.id
+    return known

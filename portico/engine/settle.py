@@ -1,0 +1,311 @@
+"""What it really cost, written down once.
+
+`end_attempt` closes one upstream try: usage, spend, the deployment's state, its events. `finish` closes
+the call: one journal record, before the client sees the last byte.
+"""
+
+import msgspec
+
+from portico.engine.gateway import Gateway
+from portico.engine.snapshot import Target
+from portico.errors import Cancelled, Draining, GatewayError, JournalUnavailable
+from portico.integrations.base import (
+    EmbeddingEndEvent,
+    EmbeddingErrorEvent,
+    EmbeddingStartEvent,
+    LlmEndEvent,
+    LlmErrorEvent,
+    LlmStartEvent,
+)
+from portico.policy import pricing
+from portico.policy.estimate import estimated_usage, tokens_of
+from portico.routing import health
+from portico.routing.health import Lease
+from portico.types.call import Attempt, AttemptRecord, Call, CallRecord
+from portico.types.usage import Spend, Usage
+
+_UNPRICED = Spend(cost_nanousd=None, unpriced=("model",))
+
+
+class _SpeechInput(msgspec.Struct):
+    input: str = ""
+
+
+_SPEECH = msgspec.json.Decoder(_SpeechInput)
+
+
+def start_attempt(gateway: Gateway, call: Call, target: Target, now: float) -> Attempt:
+    """Count the attempt in, and tell whoever listens."""
+    attempt = Attempt(len(call.attempts) + 1, target.deployment, now)
+    call.attempts.append(attempt)
+    events = gateway.events
+    if call.endpoint.operation == "embedding":
+        if events.wants_embedding_start:
+            events.embedding_start(
+                EmbeddingStartEvent(
+                    call.id,
+                    target.deployment.model,
+                    target.deployment.provider.name,
+                    user_id=call.envelope.user,
+                    attempt=attempt.number,
+                    route=call.route.name,
+                    key=call.principal.key_id,
+                    team=call.principal.team,
+                    timestamp_ms=gateway.now_ms(),
+                )
+            )
+    elif events.wants_llm_start:
+        events.llm_start(
+            LlmStartEvent(
+                call.id,
+                target.deployment.model,
+                target.deployment.provider.name,
+                user_id=call.envelope.user,
+                attempt=attempt.number,
+                route=call.route.name,
+                deployment=target.deployment.id,
+                key=call.principal.key_id,
+                team=call.principal.team,
+                timestamp_ms=gateway.now_ms(),
+            )
+        )
+    return attempt
+
+
+def end_attempt(
+    gateway: Gateway,
+    call: Call,
+    target: Target,
+    attempt: Attempt,
+    lease: Lease,
+    *,
+    usage: Usage | None,
+    error: GatewayError | None = None,
+) -> None:
+    """Price what was used, however the attempt ended; free its place; tell whoever listens."""
+    now = gateway.clock()
+    _free(gateway, lease, now, usage, error)
+    attempt.ended_at = now
+    attempt.usage = usage
+    attempt.outcome = "success" if error is None else error.code
+    spend = None
+    if usage is not None:
+        if target.prices is None:
+            spend = _UNPRICED
+        else:
+            spend = pricing.settle(usage, target.prices, tier=usage.service_tier, region=None)
+        attempt.spend = spend
+        if spend.cost_nanousd is None:
+            gateway.meter.unpriced(target.deployment.model)
+    gateway.meter.attempt(attempt.outcome)
+    latency_ms = (now - attempt.started_at) * 1000
+    if error is None:
+        _tell_success(gateway, call, attempt, usage, spend, latency_ms)
+    else:
+        _tell_error(gateway, call, attempt, error, latency_ms)
+
+
+def _free(
+    gateway: Gateway, lease: Lease, now: float, usage: Usage | None, error: GatewayError | None
+) -> None:
+    """Give the deployment's place back, and let its health learn from how the attempt ended."""
+    if isinstance(error, Cancelled | Draining):
+        health.released(lease, now)
+        return
+    output = usage.total_output_tokens if usage is not None else None
+    used = None
+    if usage is not None and usage.total_input_tokens is not None:
+        used = usage.total_input_tokens + (output or 0)
+    change = health.finished(
+        lease, now, error, rng=gateway.rng, used_tokens=used, output_tokens=output
+    )
+    if change is not None:
+        gateway.health_changed(change)
+
+
+def _tell_success(
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    usage: Usage | None,
+    spend: Spend | None,
+    latency_ms: float,
+) -> None:
+    events = gateway.events
+    deployment = attempt.deployment
+    cost = spend.cost_nanousd if spend is not None else None
+    if call.endpoint.operation == "embedding":
+        if events.wants_embedding_end:
+            events.embedding_end(
+                EmbeddingEndEvent(
+                    call.id,
+                    deployment.model,
+                    deployment.provider.name,
+                    total_tokens=usage.total_input_tokens if usage is not None else None,
+                    cost_usd=cost * 1e-9 if cost is not None else None,
+                    latency_ms=latency_ms,
+                    cost_nanousd=cost,
+                    attempt=attempt.number,
+                    route=call.route.name,
+                    key=call.principal.key_id,
+                    team=call.principal.team,
+                    timestamp_ms=gateway.now_ms(),
+                )
+            )
+        return
+    if not events.wants_llm_end:
+        return
+    first = attempt.first_byte_at
+    known = usage is not None
+    events.llm_end(
+        LlmEndEvent(
+            call.id,
+            deployment.model,
+            deployment.provider.name,
+            input_tokens=usage.total_input_tokens if known else None,
+            output_tokens=usage.total_output_tokens if known else None,
+            cost_usd=cost * 1e-9 if cost is not None else None,
+            latency_ms=latency_ms,
+            ttft_ms=(first - attempt.started_at) * 1000
+            if first is not None and call.streamed
+            else None,
+            cached_tokens=usage.cache_read_tokens if known else None,
+            cache_write_tokens=usage.cache_write_tokens if known else None,
+            reasoning_tokens=usage.reasoning_tokens if known else None,
+            cost_nanousd=cost,
+            attempt=attempt.number,
+            route=call.route.name,
+            deployment=deployment.id,
+            key=call.principal.key_id,
+            team=call.principal.team,
+            estimated=usage.estimated if known else False,
+            timestamp_ms=gateway.now_ms(),
+        )
+    )
+
+
+def _tell_error(
+    gateway: Gateway, call: Call, attempt: Attempt, error: GatewayError, latency_ms: float
+) -> None:
+    events = gateway.events
+    deployment = attempt.deployment
+    usage = attempt.usage
+    cost = attempt.spend.cost_nanousd if attempt.spend is not None else None
+    if call.endpoint.operation == "embedding":
+        if events.wants_embedding_error:
+            events.embedding_error(
+                EmbeddingErrorEvent(
+                    call.id,
+                    deployment.model,
+                    deployment.provider.name,
+                    error_message=error.message,
+                    error_type=error.code,
+                    status_code=attempt.status,
+                    retryable=error.retryable,
+                    latency_ms=latency_ms,
+                    attempt=attempt.number,
+                    route=call.route.name,
+                    key=call.principal.key_id,
+                    team=call.principal.team,
+                    timestamp_ms=gateway.now_ms(),
+                )
+            )
+    elif events.wants_llm_error:
+        events.llm_error(
+            LlmErrorEvent(
+                call.id,
+                deployment.model,
+                deployment.provider.name,
+                error_message=error.message,
+                error_type=error.code,
+                status_code=attempt.status,
+                retryable=error.retryable,
+                latency_ms=latency_ms,
+                input_tokens=usage.total_input_tokens if usage is not None else None,
+                output_tokens=usage.total_output_tokens if usage is not None else None,
+                cost_usd=cost * 1e-9 if cost is not None else None,
+                cost_nanousd=cost,
+                attempt=attempt.number,
+                route=call.route.name,
+                deployment=deployment.id,
+                key=call.principal.key_id,
+                team=call.principal.team,
+                timestamp_ms=gateway.now_ms(),
+            )
+        )
+
+
+def usage_of(call: Call, reported: Usage | None, body_bytes: int, events: int) -> Usage:
+    """What a successful or broken-off attempt used: as reported, else as estimated."""
+    if call.endpoint.operation == "speech":
+        return _speech_usage(call.request.body)
+    if reported is not None:
+        return reported
+    output = events if call.streamed else tokens_of(body_bytes)
+    if call.endpoint.operation in ("embedding", "moderation", "rerank"):
+        output = 0
+    return estimated_usage(len(call.request.body), output)
+
+
+def _speech_usage(body: bytes) -> Usage:
+    """Speech is billed by the characters to be spoken; providers report nothing."""
+    return Usage(
+        input_tokens=0, output_tokens=0, input_characters=len(_SPEECH.decode(body).input)
+    )
+
+
+def finish(gateway: Gateway, call: Call, status: int) -> None:
+    """Write the journal record of a call that was sent somewhere; the second time nothing happens."""
+    if call.is_settled:
+        return
+    call.is_settled = True
+    call.status = status
+    now = gateway.clock()
+    record = CallRecord(
+        id=call.id,
+        request_id=call.request_id,
+        at=call.at,
+        operation=call.endpoint.operation,
+        key_id=call.principal.key_id,
+        route=call.route.name,
+        status=status,
+        streamed=call.streamed,
+        duration_ms=round((now - call.received_at) * 1000, 3),
+        cost_nanousd=cost_of(call),
+        user=call.envelope.user,
+        team=call.principal.team,
+        attempts=tuple([_record(attempt) for attempt in call.attempts]),
+    )
+    try:
+        gateway.journal.append(record)
+    except JournalUnavailable:
+        gateway.meter.journal_failed()
+
+
+def cost_of(call: Call) -> int | None:
+    """The sum over all attempts; `None` if one of them is unpriced or nothing was used."""
+    total: int | None = None
+    for attempt in call.attempts:
+        if attempt.spend is None:
+            continue
+        if attempt.spend.cost_nanousd is None:
+            return None
+        total = (total or 0) + attempt.spend.cost_nanousd
+    return total
+
+
+def _record(attempt: Attempt) -> AttemptRecord:
+    started = attempt.started_at
+    ended = attempt.ended_at if attempt.ended_at is not None else started
+    first = attempt.first_byte_at
+    return AttemptRecord(
+        number=attempt.number,
+        deployment=attempt.deployment.id,
+        outcome=attempt.outcome or "cancelled",
+        status=attempt.status,
+        latency_ms=round((ended - started) * 1000, 3),
+        ttft_ms=round((first - started) * 1000, 3) if first is not None else None,
+        usage=attempt.usage,
+        spend=attempt.spend,
+        partial=attempt.partial,
+    )
