@@ -54,6 +54,19 @@ def _catalog() -> _Catalog:
     return msgspec.json.decode(_FILE.read_bytes(), type=_Catalog)
 
 
+_ASKABLE = frozenset(
+    {
+        "audio_speech",
+        "chat",
+        "completion",
+        "embedding",
+        "image_generation",
+        "moderation",
+        "rerank",
+        "responses",
+    }
+)
+
 _decoder = msgspec.json.Decoder(ModelEntry)
 
 
@@ -63,7 +76,7 @@ def about() -> About:
 
 @lru_cache(maxsize=1024)
 def model_entry(key: str) -> ModelEntry | None:
-    """The entry of exactly this key, such as `gpt-4o-mini` or `together_ai/meta-llama/Llama-3-70b`."""
+    """The entry of exactly this key, such as `gpt-4o-mini` or `xai/grok-4`."""
     raw = _catalog().models.get(key)
     return None if raw is None else _decoder.decode(raw)
 
@@ -71,8 +84,8 @@ def model_entry(key: str) -> ModelEntry | None:
 def find_model_key(model: str, provider_prefixes: tuple[str, ...]) -> str | None:
     """The key that describes `model` as these providers sell it, or nothing.
 
-    In order: `<prefix>/<model>`, then `model` itself if that entry is one of those providers'. There is
-    no other rule: no part of a name, no neighbouring version, no other seller's price.
+    In order: `<prefix>/<model>`, then `model` itself if that entry is one of those providers'.
+    There is no other rule: no part of a name, no neighbouring version, no other seller's price.
     """
     models = _catalog().models
     for prefix in provider_prefixes:
@@ -95,8 +108,30 @@ def model_keys() -> Iterator[str]:
 
 
 @cache
+def models_of(provider_prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """The names under which these providers sell what the gateway can ask for, sorted.
+
+    Names a client can send: without the prefix, and without the templates (`ft:…`) and sizes
+    (`1024-x-1024/…`) under which some prices are listed. Decodes the candidates.
+    """
+    names = set()
+    for key, raw in _catalog().models.items():
+        first, slash, rest = key.partition("/")
+        if slash and first in provider_prefixes:
+            name = rest
+        elif slash or key.startswith("ft:"):
+            continue
+        else:
+            name = key
+        entry = _decoder.decode(raw)
+        if entry.provider in provider_prefixes and entry.mode in _ASKABLE:
+            names.add(name)
+    return tuple(sorted(names))
+
+
+@cache
 def model_providers() -> frozenset[str]:
-    """Every provider and every key prefix of the catalog. Decodes all of it: for tools and tests."""
+    """Every provider and every key prefix of the catalog. Decodes all of it."""
     providers = set()
     for key, raw in _catalog().models.items():
         providers.add(_decoder.decode(raw).provider)
