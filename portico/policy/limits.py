@@ -8,12 +8,14 @@ that up to 8 % of the allowance comes back a few seconds late.
 Pure: `now` is monotonic seconds and is passed in. One owner, no locks.
 """
 
+import math
 from typing import Literal
 
 import msgspec
 
 from portico.types.deployment import Limits
 
+UNLIMITED = Limits()
 LimitName = Literal["rpm", "tpm", "max_concurrent_requests"]
 
 _WIDTH_S = 5.0
@@ -35,18 +37,32 @@ class Exceeded(msgspec.Struct, frozen=True):
 class RateWindow:
     """Requests and tokens of the last minute."""
 
-    __slots__ = ("_newest", "_requests", "_tokens", "requests", "tokens")
+    __slots__ = ("_limits", "_newest", "_requests", "_rpm", "_tokens", "_tpm", "requests", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = UNLIMITED) -> None:
         self._newest = 0
         self._requests = [0] * _BUCKETS
         self._tokens = [0] * _BUCKETS
         self.requests = 0
         """As of the last look; `used` brings it up to date."""
         self.tokens = 0
+        self.limit(limits)
+
+    def limit(self, limits: Limits) -> None:
+        """From now on these hold; what has been counted stays."""
+        self._limits = limits
+        self._rpm = math.inf if limits.rpm is None else limits.rpm
+        self._tpm = math.inf if limits.tpm is None else limits.tpm
+
+    def has_room(self, now: float, tokens: int) -> bool:
+        """May one more request with `tokens` pass at `now`?"""
+        bucket = int(now * _PER_WIDTH)
+        if bucket != self._newest:
+            self._advance(bucket)
+        return self.requests < self._rpm and self.tokens + tokens <= self._tpm
 
     def reserve(self, now: float, tokens: int) -> None:
-        """Count one request and what it may use; `excess` has been asked before."""
+        """Count one request and what it may use; `has_room` has been asked before."""
         bucket = int(now * _PER_WIDTH)
         if bucket != self._newest:
             bucket = self._advance(bucket)
@@ -84,15 +100,12 @@ class RateWindow:
             self._tokens[then % _BUCKETS] -= reserved
             self.tokens -= reserved
 
-    def excess(self, limits: Limits, now: float, tokens: int) -> Exceeded | None:
+    def excess(self, now: float, tokens: int) -> Exceeded | None:
         """What keeps one more request with `tokens` out at `now`, if anything does."""
-        bucket = int(now * _PER_WIDTH)
-        if bucket != self._newest:
-            self._advance(bucket)
-        rpm = limits.rpm
+        self._advance(int(now * _PER_WIDTH))
+        rpm, tpm = self._limits.rpm, self._limits.tpm
         if rpm is not None and self.requests >= rpm:
             return Exceeded("rpm", rpm, self._wait(self._requests, self.requests + 1 - rpm, now))
-        tpm = limits.tpm
         if tpm is not None and self.tokens + tokens > tpm:
             return Exceeded("tpm", tpm, self._wait(self._tokens, self.tokens + tokens - tpm, now))
         return None
@@ -142,7 +155,7 @@ class Gate:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.window = RateWindow()
+        self.window = RateWindow(limits)
         self.in_flight = 0
 
     def reserve(self, now: float, tokens: int = 0) -> Ticket | Exceeded:
@@ -150,7 +163,7 @@ class Gate:
         most = self.limits.max_concurrent_requests
         if most is not None and self.in_flight >= most:
             return Exceeded("max_concurrent_requests", most, None)
-        exceeded = self.window.excess(self.limits, now, tokens)
+        exceeded = self.window.excess(now, tokens)
         if exceeded is not None:
             return exceeded
         self.window.reserve(now, tokens)

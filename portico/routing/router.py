@@ -37,7 +37,7 @@ class RouteState:
     """A route, bound to the states of its deployments. Made anew with each configuration; the retry
     budget of the same route before is handed on."""
 
-    __slots__ = ("budget", "choose", "is_tiered", "route", "states", "turn")
+    __slots__ = ("budget", "choose", "is_selective", "is_tiered", "route", "states", "turn")
 
     def __init__(
         self,
@@ -49,6 +49,10 @@ class RouteState:
         self.states = tuple(states[deployment.id] for deployment in route.deployments)
         self.choose = STRATEGIES[route.strategy].choose
         self.is_tiered = len({d.order for d in route.deployments}) > 1
+        self.is_selective = any(
+            d.abilities is not None or d.max_input_tokens is not None for d in route.deployments
+        )
+        """Is anything known that could make a deployment unfit for a request?"""
         self.turn: int = before.turn if before else 0
         self.budget = RetryBudget(route.retry.budget_ratio, route.retry.budget_floor)
         if before is not None and before.route.retry == route.retry:
@@ -91,7 +95,7 @@ def next_deployment(
     states: Sequence[DeploymentState] = route.states
     if not tried:
         route.budget.requested(now)
-    if tried or route.is_tiered or not request.is_plain:
+    if tried or route.is_tiered or (request is not ANY and _selects(route, request)):
         candidates = _narrow(route, now, tried, request)
     else:
         candidates = states
@@ -110,6 +114,10 @@ def next_deployment(
     return candidates[route.choose(candidates, request, now, rng, turn)]
 
 
+def _selects(route: RouteState, request: RoutingRequest) -> bool:
+    return route.is_selective or bool(request.tags) or request.region is not None
+
+
 def _narrow(
     route: RouteState, now: float, tried: Collection[str], request: RoutingRequest
 ) -> Sequence[DeploymentState]:
@@ -118,11 +126,11 @@ def _narrow(
     What only a breaker or a refused credential excludes comes back when nothing else is left.
     """
     tokens = request.tokens
-    plain = request.is_plain
+    selects = _selects(route, request)
     eligible: list[DeploymentState] = []
     doubtful: list[DeploymentState] = []
     for state in route.states:
-        if not plain and _unfit(state.deployment, request) is not None:
+        if selects and _unfit(state.deployment, request) is not None:
             continue
         reason = exclusion(state, now, tokens) if state.guarded else None
         if reason is None:
@@ -193,7 +201,7 @@ def outlook(
     untried = False
     again: float | None = None
     for state in route.states:
-        if not request.is_plain and _unfit(state.deployment, request) is not None:
+        if _unfit(state.deployment, request) is not None:
             continue
         reason = exclusion(state, now, request.tokens)
         if state.deployment.id not in tried:

@@ -34,38 +34,12 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     region: str | None = None
     session: bytes | None = None
-    """Calls with the same one belong together (`affinity.session_of` makes it)."""
+    """Calls with the same one belong together (`affinity.session_of`)."""
     expected_cost: Callable[[DeploymentState], int | None] | None = None
     """Nano-USD this very call may cost there, `None` where unpriced; for `cost_based`."""
-    is_plain: bool = True
-    """Does it ask nothing of a deployment? `routing_request` sets it."""
 
 
 ANY = RoutingRequest()
-
-
-def routing_request(
-    *,
-    tokens: int = 0,
-    input_tokens: int = 0,
-    output_tokens: int = 128,
-    needs: frozenset[str] = frozenset(),
-    tags: tuple[str, ...] = (),
-    region: str | None = None,
-    session: bytes | None = None,
-    expected_cost: Callable[[DeploymentState], int | None] | None = None,
-) -> RoutingRequest:
-    return RoutingRequest(
-        tokens=tokens,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        needs=needs,
-        tags=tags,
-        region=region,
-        session=session,
-        expected_cost=expected_cost,
-        is_plain=not (needs or tags or region or input_tokens),
-    )
 
 
 def simple_shuffle(
@@ -103,9 +77,10 @@ def usage_based(
 def latency_based(
     candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
 ) -> int:
-    known = [s.ttft_s for s in candidates if s.ttft_s is not None]
+    times = [state.expectation.ttft_s for state in candidates]
+    known = [seconds for seconds in times if seconds is not None]
     mean = sum(known) / len(known) if known else 0.0
-    return _lowest([mean if s.ttft_s is None else s.ttft_s for s in candidates], rng)
+    return _lowest([mean if seconds is None else seconds for seconds in times], rng)
 
 
 def priority_based(
@@ -169,19 +144,18 @@ def expected_pain(
     """Seconds this call would take there, times who is there already, times a penalty for
     errors.
     """
-    seconds = state.ttft_s
-    per_token = state.per_token_s
+    expected = state.expectation
+    seconds = expected.ttft_s
+    per_token = expected.per_token_s
     if seconds is None:
-        seconds = other.ttft_s
-        per_token = other.per_token_s
+        seconds = other.expectation.ttft_s
+        per_token = other.expectation.per_token_s
         if seconds is None:
             seconds = 1.0
     if per_token is not None:
         seconds += per_token * request.output_tokens
-    pain = seconds * (state.in_flight + 1) / state.weight
-    if state.error_share >= 0.001:
-        pain *= 1.0 + ERROR_WEIGHT * state.errors(now)
-    return pain
+    errors = expected.errors(now)
+    return seconds * (state.in_flight + 1) / state.weight * (1.0 + ERROR_WEIGHT * errors)
 
 
 def used_share(state: DeploymentState, request: RoutingRequest, now: float) -> float:
@@ -243,7 +217,9 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "usage_based": Strategy(usage_based, used_share, "least of its tpm used"),
     "latency_based": Strategy(
-        latency_based, lambda s, r, now: s.ttft_s, "lowest expected time to the first event"
+        latency_based,
+        lambda s, r, now: s.expectation.ttft_s,
+        "lowest expected time to the first event",
     ),
     "priority_based": Strategy(
         priority_based, lambda s, r, now: s.deployment.priority, "lowest priority number"
