@@ -11,6 +11,8 @@ from portico.config.problem import Notice, Place, Problem, suggest
 from portico.config.schema import Config, KeyConfig, ProviderConfig, RouteConfig, TimeoutsConfig
 
 MIN_KEY_LENGTH = 16
+BUILT_IN_PROVIDERS = frozenset(("echo",))
+"""Targets may name these without an entry under `providers:`."""
 MIN_JWT_SECRET_BYTES = 32
 
 _METRIC_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
@@ -23,6 +25,7 @@ _OWN_HEADERS = frozenset(
 )
 
 
+_CAUSES = ("general", "context_window", "content_policy", "rate_limit")
 _NAMES = re.compile(
     r"(providers|models)(\[\d+\](\.(name|models|targets).*)?)?|model_aliases.*", re.DOTALL
 )
@@ -51,6 +54,7 @@ class Checker:
         self._now = now
         self._broken = tuple(broken)
         self._names_known = not any(_NAMES.fullmatch(path) for path in broken)
+        self._models_known = self._names_known and all(p.models for p in config.providers)
 
     def run(self, provider_types: Collection[str]) -> None:
         self._providers(provider_types)
@@ -168,7 +172,7 @@ class Checker:
             self._problem(path, f"'{target[:80]}' is not a target", "write provider/model")
             return
         provider = providers.get(name)
-        if provider is None and not self._names_known:
+        if provider is None and (name in BUILT_IN_PROVIDERS or not self._names_known):
             return
         if provider is None:
             hint = suggest(name, providers) or "add it under providers:"
@@ -183,28 +187,34 @@ class Checker:
             self._notice(path, f"provider '{name}' is not enabled; the target is left out")
 
     def _public_names(self) -> list[str]:
-        """What clients may ask for; patterns as they are."""
+        """What clients may ask for; patterns as they are.
+
+        A provider that lists no model has those of the catalog, which is not known here: then
+        `_models_known` is false and no name is called unknown.
+        """
         names = [route.name for route in self.config.models]
         names += self.config.model_aliases
         for provider in self.config.providers:
             names += provider.models
             names += [f"{provider.name}/{model}" for model in provider.models or ("*",)]
+        for name in BUILT_IN_PROVIDERS:
+            names += [name, f"{name}/*"]
         return list(dict.fromkeys(names))
 
     def _fallbacks(self, route: RouteConfig, at: str, known: list[str]) -> None:
-        for cause in ("general", "context_window", "content_policy", "rate_limit"):
+        for cause in _CAUSES:
             for number, name in enumerate(getattr(route.fallbacks, cause)):
                 path = f"{at}.fallbacks.{cause}[{number}]"
                 if name == route.name:
                     self._problem(path, f"'{name}' cannot fall back to itself")
-                elif self._names_known and not any(_matches(name, one) for one in known):
+                elif self._models_known and not any(_matches(name, one) for one in known):
                     hint = suggest(name, known)
                     hint = f"; {hint}" if hint.startswith("did you mean") else ""
                     self._notice(path, f"left out: no model or route is named '{name}'{hint}")
 
     def _fallback_cycles(self) -> None:
         routes = {route.name: index for index, route in enumerate(self.config.models)}
-        for cause in ("general", "context_window", "content_policy", "rate_limit"):
+        for cause in _CAUSES:
             edges = {
                 route.name: [
                     n for n in getattr(route.fallbacks, cause) if n in routes and n != route.name
@@ -235,7 +245,7 @@ class Checker:
             if name in routes:
                 self._problem(path, f"'{name}' is a route already", "rename one of them")
             elif (
-                self._names_known
+                self._models_known
                 and target not in aliases
                 and not any(_matches(target, one) for one in known)
             ):
@@ -339,7 +349,7 @@ class Checker:
     def _prices(self) -> None:
         known = self._public_names()
         for name, price in self.config.pricing.models.items():
-            if not any(_matches(name, one) for one in known) and self.config.providers:
+            if self._models_known and not any(_matches(name, one) for one in known):
                 self._notice(f"pricing.models.{name}", f"no provider here lists '{name}'")
             if price.input is None and price.output is None:
                 self._notice(f"pricing.models.{name}", "says neither input nor output")

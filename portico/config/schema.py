@@ -23,6 +23,7 @@ from msgspec import Meta
 from portico.types.secret import Secret
 
 STRATEGIES: dict[str, str] = {
+    "adaptive": "adaptive",
     "simple_shuffle": "simple_shuffle",
     "weighted": "simple_shuffle",
     "random": "simple_shuffle",
@@ -451,20 +452,10 @@ class CircuitBreaker(Section, frozen=True, kw_only=True):
         Meta(description="Seconds until an excluded deployment is tried again."),
     ] = 60.0
     min_requests: Annotated[
-        int,
-        Meta(
-            description="Requests before failures count.",
-            ge=0,
-            extra={"unused": "failures count from the first request"},
-        ),
+        Count, Meta(description="Requests in a short while before a share of failures counts.")
     ] = 10
     success_threshold: Annotated[
-        int,
-        Meta(
-            description="Successes that make it well again.",
-            ge=0,
-            extra={"unused": "one success makes a deployment well again"},
-        ),
+        Count, Meta(description="Successful trials that end the exclusion.")
     ] = 3
 
 
