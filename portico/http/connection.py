@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = True
         self._is_http_11 = True
         self._is_head_method = False
-        self._gone: Callable[[], None] | None = None
+        self._gone: Callable[[], object] | None = None
         self._pause: Callable[[], None] | None = None
         self._resume: Callable[[], None] | None = None
         self.deadline = inf
@@ -377,7 +377,7 @@ class Connection(asyncio.Protocol):
     def watch(
         self,
         *,
-        gone: Callable[[], None],
+        gone: Callable[[], object],
         pause: Callable[[], None] | None = None,
         resume: Callable[[], None] | None = None,
     ) -> None:

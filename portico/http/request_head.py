@@ -125,7 +125,7 @@ def _read_fields(head: bytes) -> Headers:
     try:
         HttpRequestParser(fields).feed_data(head)
     except HttpParserUpgrade:
-        # Raised for CONNECT and for `upgrade` + `connection: upgrade`. We stay with HTTP/1.1, which a
+        # Raised for CONNECT and for `upgrade` + `connection: upgrade`. We stay with HTTP/1.1, as a
         # server may always do (RFC 9110 section 7.8); a body is looked at by the caller.
         if head.startswith(b"CONNECT "):
             raise MalformedHttp("CONNECT is not offered: this is a gateway, not a proxy") from None
@@ -177,8 +177,8 @@ def _content_length(headers: Headers) -> int:
 
 
 def _refuse_upgrade(protocol: bytes) -> None:
-    # Java's HttpClient offers h2c with every first POST; ignoring the offer is safe because we never
-    # answer 101. Any other upgrade that carries a body is read in two ways by two servers.
+    # Java's HttpClient offers h2c with every first POST; ignoring the offer is safe because we
+    # never answer 101. Any other upgrade that carries a body is read in two ways by two servers.
     if protocol.lower() != b"h2c":
         raise MalformedHttp("a request with a body cannot ask for an upgrade")
 
