@@ -205,15 +205,14 @@ class Worker:
 
     async def _linger(self) -> None:
         """Let a batch gather, unless it is full, or somebody waits for the queue to empty."""
+        if self._drainers or self._is_closing or len(self._events) >= self._config.batch_size:
+            return
+        self._hurry.clear()
         try:
             async with asyncio.timeout(self._config.batch_interval_s):
                 await self._hurry.wait()
         except TimeoutError:
-            return
-        if len(self._events) <= self._config.batch_size and not (
-            self._drainers or self._is_closing
-        ):
-            self._hurry.clear()
+            pass
 
     async def _deliver(self, batch: list[tuple[Hook, Any]]) -> None:
         taken = 0
@@ -235,17 +234,30 @@ class Worker:
 
     async def _flush(self) -> bool:
         for number in range(1, self._config.tries + 1):
-            try:
-                async with asyncio.timeout(self._config.timeout_s):
-                    await self._integration.flush()
-            except Exception as error:  # noqa: BLE001 - as in `_deliver`
-                self._on_failure(error)
-                if number == self._config.tries or not _may_help(error):
-                    return False
-                await asyncio.sleep(self._pause_s(number, error))
-            else:
+            error = await self._try_flush()
+            if error is None:
                 return True
+            self._on_failure(error)
+            if number == self._config.tries or not _may_help(error):
+                return False
+            await asyncio.sleep(self._pause_s(number, error))
         return False
+
+    async def _try_flush(self) -> Exception | None:
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                await self._integration.flush()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something that `flush` awaited was cancelled; this task was not, and must live on.
+            return IntegrationUnavailable("its flush was cancelled from inside")
+        except TimeoutError:
+            return IntegrationUnavailable(f"its flush took longer than {self._config.timeout_s} s")
+        except Exception as error:  # noqa: BLE001 - as in `_deliver`
+            return error
+        return None
 
     def _pause_s(self, number: int, error: Exception) -> float:
         delay = self._config.base_delay_s * 2.0 ** (number - 1)
