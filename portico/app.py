@@ -10,11 +10,12 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import portico
-from portico.api.control_plane import PATHS, build_control_plane
 from portico.api.cors import Cors
 from portico.api.dispatch import Dispatcher
 from portico.api.pages import Pages
@@ -24,16 +25,22 @@ from portico.engine.assembly import build_snapshot
 from portico.engine.gateway import Gateway
 from portico.engine.snapshot import Snapshot
 from portico.errors import ConfigError
-from portico.http.asgi import AsgiAdapter
 from portico.http.client import HttpPool
 from portico.http.echo import EchoPool
+from portico.http.proxies import read_proxies
 from portico.http.server import Server, ServerLimits
 from portico.integrations.gateway_metrics import GatewayMetrics
 from portico.integrations.manager import IntegrationManager
 from portico.integrations.prometheus import PrometheusConfig, PrometheusIntegration
+from portico.policy.pricing import PriceTable
 from portico.stores.journal import FileJournal
+from portico.types.deployment import Deployment
+from portico.types.http import Request, Responder
 from portico.types.secret import Secret
 from portico.wire.openai_error import write_error
+
+if TYPE_CHECKING:
+    from portico.http.asgi import AsgiAdapter
 
 SYNC_EVERY_S = 1.0
 WATCH_EVERY_S = 1.0
@@ -43,7 +50,10 @@ Reload = Callable[[], Loaded]
 
 
 class App:
-    """A gateway, ready to start. `environ` is where providers' keys may be found."""
+    """A gateway, ready to start; made inside the event loop that will run it.
+
+    `environ` is where providers' keys and proxies may be found.
+    """
 
     def __init__(
         self,
@@ -58,6 +68,7 @@ class App:
         self.log = logging.getLogger("portico")
         self._environ = environ
         self._admin_key = admin_key
+        self._control_plane: AsgiAdapter | None = None
         self.journal = FileJournal.open(data_dir / "journal")
         try:
             self._compose(config, config_name)
@@ -76,7 +87,7 @@ class App:
             labels=settings.labels,
             integrations=self.integrations.stats,
         )
-        self.pool = HttpPool(proxies=self._environ)
+        self.pool = HttpPool(proxies=read_proxies(self._environ))
         snapshot = self._snapshot(config, None)
         self.gateway = Gateway(
             snapshot=snapshot,
@@ -87,15 +98,13 @@ class App:
             log=self.log,
         )
         self._adopted(snapshot)
-        self._control_plane = AsgiAdapter(build_control_plane())
         pages = Pages(self.gateway, self.metrics.render, config_name)
         dispatch = Dispatcher(
             self.gateway,
             pages=pages.handlers(),
             metrics_need_key=config.monitoring.metrics.require_key,
             cors=_cors(config.server),
-            control_plane=self._control_plane,
-            control_paths=PATHS,
+            control_plane=self._control,
         )
         self.server = Server(
             dispatch,
@@ -104,6 +113,15 @@ class App:
             log=self.log,
             encoded_slash_under=("/v1/models/", "/models/", "/openai/v1/models/"),
         )
+
+    def _control(self, request: Request, responder: Responder) -> None:
+        """The pages for people; their framework is loaded when somebody first asks for one."""
+        if self._control_plane is None:
+            from portico.api.control_plane import build_control_plane
+            from portico.http.asgi import AsgiAdapter
+
+            self._control_plane = AsgiAdapter(build_control_plane())
+        self._control_plane(request, responder)
 
     def _snapshot(self, config: Config, before: Snapshot | None) -> Snapshot:
         return build_snapshot(
@@ -128,7 +146,8 @@ class App:
     def reload(self, read: Reload) -> None:
         """Take over a changed configuration whole, or refuse it whole and keep the old one.
 
-        What only a restart can change (`server`, `data_dir`, `integrations`, `monitoring`) is named.
+        What only a restart can change (`server`, `data_dir`, `integrations`, `monitoring`) is
+        named.
         """
         try:
             loaded = read()
@@ -149,7 +168,9 @@ class App:
         ]
         if fixed:
             self.log.warning("changes of %s take effect at the next start", ", ".join(fixed))
-        self.log.info("reloaded: %d routes, %d keys", len(snapshot.routes), len(snapshot.keys))
+        self.log.info(
+            "reloaded: %d routes, %d keys", len(snapshot.routes), len(snapshot.principals)
+        )
 
     async def stop(self) -> None:
         """Drain: not ready, keep accepting for a while, stop, let calls end, flush, close."""
@@ -157,7 +178,9 @@ class App:
         self.gateway.is_draining = True
         self.server.begin_drain()
         self.log.info(
-            "draining: %d calls in flight, up to %g s", len(self.gateway.calls), limits.drain_timeout
+            "draining: %d calls in flight, up to %g s",
+            len(self.gateway.calls),
+            limits.drain_timeout,
         )
         await asyncio.sleep(limits.drain_delay)
         self.server.stop_accepting()
@@ -171,10 +194,54 @@ class App:
             await self.server.wait_idle(1.0)
         self.server.close()
         await self.integrations.shutdown()
-        await self._control_plane.close()
+        if self._control_plane is not None:
+            await self._control_plane.close()
         await self.pool.close()
         self.journal.close()
         self.log.info("stopped")
+
+
+def check_config(config: Config, environ: Mapping[str, str]) -> Snapshot:
+    """All that `App` would find wrong, without starting one; raises `ConfigError`."""
+    _prometheus_config(config.integrations.prometheus)
+    _server_tls(config.server)
+    return build_snapshot(config, environ=environ, admin_key=None, before=None, now=time.time())
+
+
+def describe_models(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What `portico models` prints: every public name and pattern, and where it leads."""
+    snapshot = check_config(config, environ)
+    names = {listing.id: listing.id for listing in snapshot.listings}
+    rows = []
+    for name in names:
+        route = snapshot[name]
+        prices = snapshot.target(route.deployments[0]).prices
+        rows.append(_described(name, route.strategy, route.deployments, prices))
+    patterns = [
+        _described(pattern.pattern, pattern.strategy, pattern.templates, None)
+        for pattern in snapshot.patterns
+    ]
+    return rows + patterns
+
+
+def _described(
+    name: str, strategy: str, deployments: Sequence[Deployment], prices: PriceTable | None
+) -> dict[str, Any]:
+    return {
+        "model": name,
+        "strategy": strategy,
+        "deployments": [deployment.id for deployment in deployments],
+        "input_usd_per_million": _usd_per_million(prices, "input"),
+        "output_usd_per_million": _usd_per_million(prices, "output"),
+    }
+
+
+def _usd_per_million(prices: PriceTable | None, component: str) -> str | None:
+    """Nano-USD per token are thousandths of a dollar per million tokens."""
+    pair = prices.standard[-1].prices.get(component) if prices is not None else None
+    if pair is None:
+        return None
+    return f"{Decimal(pair[0]) / Decimal(pair[1]) / 1000:f}"
 
 
 async def serve(

@@ -1,7 +1,8 @@
 """Log lines: one event, one line, on standard error, as text or as JSON; never a secret.
 
-Whatever a line says passes one filter that masks what looks like a key, so that a provider's message or
-an exception's text cannot carry one out. Control characters are escaped: a line stays a line.
+Whatever a line says passes one filter that masks what looks like a key, so that a provider's
+message or an exception's text cannot carry one out. Control characters are escaped: a line stays
+a line.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""Cross-origin requests from browsers. Outermost: a preflight needs no key, and errors carry the fields too.
+"""Cross-origin requests from browsers. Outermost: a preflight needs no key, and errors carry the
+fields too.
 
 Fetch Standard, "CORS protocol" (fetch.spec.whatwg.org, section 3.3, read 2026-11-23).
 """

@@ -1,8 +1,8 @@
 """From a request to whoever answers it: one look-up by path.
 
-Order: CORS, then the row, then its access. A path that no row has goes to the control plane (ASGI) if
-that knows it, and is a 404 otherwise; the decision is made on the one decoded, normalised path that the
-server hands over, never on the raw URL.
+Order: CORS, then the row, then its access. A path that no row has goes to the control plane
+(ASGI) if that knows it, and is a 404 otherwise; the decision is made on the one decoded,
+normalised path that the server hands over, never on the raw URL.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from portico.api import replies
 from portico.api.cors import Cors, CorsResponder
-from portico.api.endpoints import INFERENCE, PAGES, PREFIXES, Page
+from portico.api.endpoints import CONTROL_PATHS, INFERENCE, PAGES, PREFIXES, Page
 from portico.engine import admission, pipeline
 from portico.engine.gateway import Gateway
 from portico.errors import (
@@ -44,13 +44,11 @@ class Dispatcher:
         metrics_need_key: bool,
         cors: Cors | None,
         control_plane: Callable[[Request, Responder], None],
-        control_paths: frozenset[str],
     ) -> None:
         self._gateway = gateway
         self._metrics_need_key = metrics_need_key
         self._cors = cors
         self._control_plane = control_plane
-        self._control_paths = control_paths
         self._inference: dict[str, InferenceEndpoint] = {
             prefix + endpoint.path: endpoint for endpoint in INFERENCE for prefix in PREFIXES
         }
@@ -91,7 +89,7 @@ class Dispatcher:
             if endpoint is not None:
                 name = endpoint.name
                 raise _unfit(request)
-            if request.path in self._control_paths:
+            if request.path in CONTROL_PATHS:
                 name = "control_plane"
                 admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
                 self._control_plane(request, responder)
@@ -147,7 +145,9 @@ class Dispatcher:
 
 
 def _is_json(request: Request) -> bool:
-    """Is the body said to be JSON? Clients that say nothing, or what curl says, are taken at the body's word."""
+    """Is the body said to be JSON? Clients that say nothing, or what curl says, are taken at the
+    body's word.
+    """
     kind = request.headers.get(b"content-type")
     return kind is None or kind == b"application/json" or _json_like(kind)
 

@@ -78,7 +78,8 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
 class Page(msgspec.Struct, frozen=True):
     """A row that the gateway answers itself, to GET and HEAD.
 
-    `access` says who may: anyone (`open`), any key (`key`), or as `monitoring.metrics` says (`metrics`).
+    `access` says who may: anyone (`open`), any key (`key`), or as `monitoring.metrics` says
+    (`metrics`).
     """
 
     name: str
@@ -90,6 +91,9 @@ class Page(msgspec.Struct, frozen=True):
     takes_id: bool = False
     """Whatever follows the path and a slash is an argument."""
 
+
+CONTROL_PATHS = frozenset({"/docs", "/openapi.json"})
+"""Answered by the control plane; need a key, which a browser asks for."""
 
 PAGES: tuple[Page, ...] = (
     Page("models", "/models", "key", "The models that the key may use.", is_inference=True),

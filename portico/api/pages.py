@@ -115,7 +115,7 @@ class Pages:
             "config": self._config_name,
             "draining": gateway.is_draining,
             "calls_in_flight": len(gateway.calls),
-            "keys": len(snapshot.keys),
+            "keys": len(snapshot.principals),
             "routes": len(snapshot.routes),
             "deployments": [
                 {"id": id, "state": describe(state, gateway.clock()), "in_flight": state.in_flight}

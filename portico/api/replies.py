@@ -10,6 +10,8 @@ from portico.types.http import Responder
 from portico.wire.openai_error import write_error
 
 _ENCODER = msgspec.json.Encoder()
+
+
 def send_json(responder: Responder, request_id: str, value: Any, status: int = 200) -> int:
     lines = b"content-type: application/json\r\nx-request-id: %b\r\n" % request_id.encode()
     responder.send(status, lines, _ENCODER.encode(value))

@@ -48,8 +48,8 @@ def _password(token: bytes) -> bytes | None:
 def authenticate(snapshot: Snapshot, headers: Headers, now: float) -> Principal:
     """`now` is UTC epoch seconds.
 
-    Keys are looked up by their SHA-256, so the time this takes tells nothing about how much of a key
-    was right: whoever guesses sees only hashes compared.
+    Keys are looked up by their SHA-256, so the time this takes tells nothing about how much of a
+    key was right: whoever guesses sees only hashes compared.
     """
     token = credential(headers)
     if not token:
@@ -58,12 +58,12 @@ def authenticate(snapshot: Snapshot, headers: Headers, now: float) -> Principal:
             "or `api-key: <key>`.",
             code="missing_api_key",
         )
-    principal = snapshot.keys.get(sha256(token).digest())
+    principal = snapshot.principals.get(sha256(token).digest())
     if principal is None:
         shown = mask(token.decode("latin-1"))
         raise AuthenticationFailed(
-            f"The API key {shown} is not known here. Check that it is a key of this gateway, not of "
-            "a provider."
+            f"The API key {shown} is not known here. Check that it is a key of this gateway, "
+            "not of a provider."
         )
     if principal.expires_at is not None and access.is_expired(principal, now):
         raise KeyExpired(f"The API key {principal.name!r} has expired. Ask for a new one.")
@@ -86,7 +86,8 @@ def choose_route(
     route = snapshot.resolve(name)
     if route is None:
         raise ModelNotFound(
-            f"The model {shown_name(name)} does not exist here; GET /v1/models lists those that do.",
+            f"The model {shown_name(name)} does not exist here; "
+            "GET /v1/models lists those that do.",
             param="model",
         )
     if not access.may_use(principal, name):

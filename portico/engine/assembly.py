@@ -1,12 +1,15 @@
 """From configuration and catalog to a snapshot: providers, deployments, routes and keys made ready.
 
-Everything that can be wrong with a valid file in this environment is found here, all of it at once, so
-that a reload is either applied whole or refused whole.
+Everything that can be wrong with a valid file in this environment is found here, all of it at
+once, so that a reload is either applied whole or refused whole.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from portico.catalog import models as model_catalog
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
@@ -36,6 +39,7 @@ from portico.types.http import Origin, Timeouts
 from portico.types.identity import Principal
 from portico.types.secret import Secret
 
+_FREE = {"input": Decimal(0), "output": Decimal(0), "query": Decimal(0)}
 ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
 
 
@@ -57,7 +61,7 @@ def build_snapshot(
     if problems:
         raise ConfigError("\n".join(problems))
     return Snapshot(
-        keys=_keys(config.keys, admin_key),
+        principals=_principals(config.keys, admin_key),
         routes=house.routes(),
         patterns=tuple(house.patterns()),
         aliases=dict(config.model_aliases),
@@ -214,7 +218,9 @@ class _House:
             yield from self._open(known)
 
     def listings(self) -> Iterable[ModelListing]:
-        """Public names: routes, aliases, and the models that providers list; not `provider/model`."""
+        """Public names: routes, aliases, and the models that providers list; not
+        `provider/model`.
+        """
         owners: dict[str, str] = {}
         for known in self._providers.values():
             for model in self._own_models(known):
@@ -358,7 +364,7 @@ def _fallbacks(route: RouteConfig) -> Fallbacks:
     return Fallbacks(given.general, given.context_window, given.content_policy, given.rate_limit)
 
 
-def _keys(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[bytes, Principal]:
+def _principals(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[bytes, Principal]:
     known = {
         bytes.fromhex(key.digest): Principal(
             key_id=key.name,
@@ -391,6 +397,20 @@ def _target_maker(
 def _prices(
     deployment: Deployment, known: _Known, overrides: Mapping[str, ModelPrice]
 ) -> PriceTable | None:
-    """An operator's own price comes before the catalog's; what it leaves out is the catalog's."""
+    """An operator's own price comes before the catalog's; what it leaves out is the catalog's.
+
+    `None` where nobody knows a price. What is built in is free.
+    """
+    if known.row.location == "builtin":
+        return PriceTable.from_usd_per_million(_FREE)
+    own = overrides.get(deployment.id) or overrides.get(deployment.model)
     entry = model_catalog.find_model(deployment.model, known.row.prices)
-    return PriceTable.empty()
+    if own is not None:
+        return PriceTable.from_usd_per_million(
+            {name: usd for name, usd in structs.asdict(own).items() if usd is not None},
+            base=entry.prices if entry is not None else None,
+            regions=entry.regions if entry is not None else None,
+        )
+    if entry is None or not entry.prices:
+        return None
+    return PriceTable(entry.prices, entry.regions)

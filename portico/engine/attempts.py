@@ -1,7 +1,8 @@
 """Send a call to a deployment, and to the next one if that fails.
 
-`routing` decides, this module does. A call leaves it with an answer to relay: whole, or a stream whose
-first event is here. Nothing has been sent to the client until then, so any failure so far is unseen.
+`routing` decides, this module does. A call leaves it with an answer to relay: whole, or a stream
+whose first event is here. Nothing has been sent to the client until then, so any failure so far
+is unseen.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from portico.logs import scrub
 from portico.providers import openai_compatible
 from portico.routing import health, retry
 from portico.routing.health import DeploymentState, Lease
-from portico.routing.router import Outlook, Refusal, next_deployment, outlook, refusal_error
-from portico.routing.strategies import ANY, RoutingRequest
+from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
+from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
 from portico.types.http import HttpRequest, HttpResponse
 from portico.wire import envelope
-from portico.wire.openai_chat import read_error
+from portico.wire.openai_chat.errors import read_error
 from portico.wire.tap import MediaTap, StreamTap, Tap
 
 _EVENT_STREAM = (b"text/event-stream",)
@@ -126,7 +127,7 @@ def _after_failure(
     )
 
 
-def _plan(snapshot: Snapshot, course: _Course, cause: retry.Cause) -> tuple[str, ...]:
+def _plan(snapshot: Snapshot, course: _Course, cause: Cause) -> tuple[str, ...]:
     return retry.plan_fallbacks(course.route.route, snapshot, cause, course.visited)
 
 
@@ -155,9 +156,9 @@ async def _attempt(
         settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
         raise
     except asyncio.CancelledError:
-        error = Cancelled("The client left before the answer was complete.")
         attempt.partial = True
-        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
+        left = Cancelled("The client left before the answer was complete.")
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=left)
         raise
     attempt.first_byte_at = gateway.clock()
     call.upstream_s += attempt.first_byte_at - now
@@ -167,7 +168,7 @@ async def _attempt(
 async def _ask(
     gateway: Gateway, call: Call, target: Target, attempt: Attempt
 ) -> HttpResponse | StreamRelay:
-    """One request to one provider; raises `UpstreamError` for every answer that is not a good one."""
+    """One request to one provider; raises `UpstreamError` unless the answer is a good one."""
     upstream, tap = _prepare(call, target)
     pool = gateway.pool(upstream.origin)
     if tap is None:
@@ -246,7 +247,8 @@ def _checked(response: HttpResponse) -> HttpResponse:
             return response
         kind = response.head.headers.get(b"content-type", b"an unnamed type").decode("latin-1")
         raise UpstreamProtocol(
-            f"The provider answered {status} with {kind[:80]} instead of JSON; is its base_url right?",
+            f"The provider answered {status} with {kind[:80]} instead of JSON; "
+            "is its base_url right?",
             upstream_status=status,
         )
     error = read_error(response.head, body)

@@ -1,4 +1,6 @@
-"""The header fields of an answer: who served it, how, at what price, and what may pass from upstream."""
+"""The header fields of an answer: who served it, how, at what price, and what may pass from
+upstream.
+"""
 
 import math
 

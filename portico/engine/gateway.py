@@ -1,4 +1,6 @@
-"""Everything a call may need, in one place: what is known (the snapshot), whom to ask, whom to tell."""
+"""Everything a call may need, in one place: what is known (the snapshot), whom to ask, whom to
+tell.
+"""
 
 import asyncio
 import itertools

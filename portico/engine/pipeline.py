@@ -45,9 +45,7 @@ async def run(gateway: Gateway, call: Call) -> None:
         snapshot = gateway.snapshot
         call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
         call.envelope = envelope.peek(call.request.body)
-        call.route = admission.choose_route(
-            snapshot, call.principal, call.endpoint, call.envelope
-        )
+        call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)
         if isinstance(served.answer, StreamRelay):

@@ -1,10 +1,10 @@
 """From a provider's answer to the client's: whole, or piece by piece.
 
-A stream runs without a task: the upstream connection calls `feed`, which looks at the bytes and writes
-them to the client in the same turn of the event loop. The call's coroutine sleeps until the end. Three
-things are held back: what comes before the first event (so that a failed start can still go elsewhere),
-the proper end (so that the journal has the call before the client sees it finished), and the part of an
-event that has not arrived whole.
+A stream runs without a task: the upstream connection calls `feed`, which looks at the bytes and
+writes them to the client in the same turn of the event loop. The call's coroutine sleeps until
+the end. Three things are held back: what comes before the first event (so that a failed start can
+still go elsewhere), the proper end (so that the journal has the call before the client sees it
+finished), and the part of an event that has not arrived whole.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import asyncio
 from portico.errors import UpstreamError, UpstreamProtocol
 from portico.http.base import UpstreamStream
 from portico.types.http import HttpHead, Responder
-from portico.wire.openai_chat import read_error
+from portico.wire.openai_chat.errors import read_error
 from portico.wire.tap import Tap
 
 
@@ -122,4 +122,3 @@ class StreamRelay:
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
         self._waiter = None
-

@@ -1,7 +1,7 @@
 """What it really cost, written down once.
 
-`end_attempt` closes one upstream try: usage, spend, the deployment's state, its events. `finish` closes
-the call: one journal record, before the client sees the last byte.
+`end_attempt` closes one upstream try: usage, spend, the deployment's state, its events. `finish`
+closes the call: one journal record, before the client sees the last byte.
 """
 
 import msgspec
@@ -99,9 +99,9 @@ def end_attempt(
             gateway.meter.unpriced(target.deployment.model)
     gateway.meter.attempt(attempt.outcome)
     latency_ms = (now - attempt.started_at) * 1000
-    if error is None:
+    if error is None and usage is not None:
         _tell_success(gateway, call, attempt, usage, spend, latency_ms)
-    else:
+    elif error is not None:
         _tell_error(gateway, call, attempt, error, latency_ms)
 
 
@@ -127,7 +127,7 @@ def _tell_success(
     gateway: Gateway,
     call: Call,
     attempt: Attempt,
-    usage: Usage | None,
+    usage: Usage,
     spend: Spend | None,
     latency_ms: float,
 ) -> None:
@@ -141,7 +141,7 @@ def _tell_success(
                     call.id,
                     deployment.model,
                     deployment.provider.name,
-                    total_tokens=usage.total_input_tokens if usage is not None else None,
+                    total_tokens=usage.total_input_tokens,
                     cost_usd=cost * 1e-9 if cost is not None else None,
                     latency_ms=latency_ms,
                     cost_nanousd=cost,
@@ -156,29 +156,28 @@ def _tell_success(
     if not events.wants_llm_end:
         return
     first = attempt.first_byte_at
-    known = usage is not None
     events.llm_end(
         LlmEndEvent(
             call.id,
             deployment.model,
             deployment.provider.name,
-            input_tokens=usage.total_input_tokens if known else None,
-            output_tokens=usage.total_output_tokens if known else None,
+            input_tokens=usage.total_input_tokens,
+            output_tokens=usage.total_output_tokens,
             cost_usd=cost * 1e-9 if cost is not None else None,
             latency_ms=latency_ms,
             ttft_ms=(first - attempt.started_at) * 1000
             if first is not None and call.streamed
             else None,
-            cached_tokens=usage.cache_read_tokens if known else None,
-            cache_write_tokens=usage.cache_write_tokens if known else None,
-            reasoning_tokens=usage.reasoning_tokens if known else None,
+            cached_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens + usage.cache_write_1h_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
             cost_nanousd=cost,
             attempt=attempt.number,
             route=call.route.name,
             deployment=deployment.id,
             key=call.principal.key_id,
             team=call.principal.team,
-            estimated=usage.estimated if known else False,
+            estimated=usage.estimated,
             timestamp_ms=gateway.now_ms(),
         )
     )
@@ -249,13 +248,13 @@ def usage_of(call: Call, reported: Usage | None, body_bytes: int, events: int) -
 
 def _speech_usage(body: bytes) -> Usage:
     """Speech is billed by the characters to be spoken; providers report nothing."""
-    return Usage(
-        input_tokens=0, output_tokens=0, input_characters=len(_SPEECH.decode(body).input)
-    )
+    return Usage(input_tokens=0, output_tokens=0, input_characters=len(_SPEECH.decode(body).input))
 
 
 def finish(gateway: Gateway, call: Call, status: int) -> None:
-    """Write the journal record of a call that was sent somewhere; the second time nothing happens."""
+    """Write the journal record of a call that was sent somewhere; the second time nothing
+    happens.
+    """
     if call.is_settled:
         return
     call.is_settled = True

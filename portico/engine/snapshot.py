@@ -1,7 +1,8 @@
-"""What the gateway knows right now: keys, routes, targets. Immutable, built whole, swapped in one go.
+"""What the gateway knows right now: keys, routes, targets. Immutable, built whole, swapped in one
+go.
 
-Only the states of deployments (in flight, health) live on: a new snapshot takes them over from the one
-before it.
+Only the states of deployments (in flight, health) live on: a new snapshot takes them over from
+the one before it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from portico.policy.estimate import tokens_of
 from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
 from portico.providers import openai_compatible
-from portico.routing.health import carry_over
+from portico.routing.health import DeploymentState, carry_over
 from portico.routing.router import RouteState
 from portico.routing.strategies import ANY, RoutingRequest
 from portico.types.call import Call
@@ -106,7 +107,9 @@ class BoundRoute:
         )
 
     def request_of(self, call: Call) -> RoutingRequest:
-        """What routing has to know of the call: nothing, unless limits or the strategy ask for it."""
+        """What routing has to know of the call: nothing, unless limits or the strategy ask for
+        it.
+        """
         if self._is_plain:
             return ANY
         input_tokens = tokens_of(len(call.request.body))
@@ -122,14 +125,14 @@ class Snapshot(Mapping[str, Route]):
     """Look-ups by name and by key hash; as a mapping, from public names to routes.
 
     `make_target` prices a deployment; it is asked at most once per deployment. Routes made from
-    patterns are remembered, at most 4096 of them, then forgotten together: a client that invents names
-    costs time, not memory.
+    patterns are remembered, at most 4096 of them, then forgotten together: a client that invents
+    names costs time, not memory.
     """
 
     def __init__(
         self,
         *,
-        keys: Mapping[bytes, Principal],
+        principals: Mapping[bytes, Principal],
         routes: Mapping[str, Route],
         patterns: tuple[RoutePattern, ...],
         aliases: Mapping[str, str],
@@ -138,7 +141,7 @@ class Snapshot(Mapping[str, Route]):
         created_at: int,
         before: "Snapshot | None" = None,
     ) -> None:
-        self.keys = keys
+        self.principals = principals
         self.routes = routes
         self.patterns = patterns
         self.aliases = aliases
@@ -147,7 +150,7 @@ class Snapshot(Mapping[str, Route]):
         self._make_target = make_target
         self._resolved: dict[str, Route] = {}
         self._bound: dict[str, BoundRoute] = {}
-        self.states = carry_over(
+        self.states: dict[str, DeploymentState] = carry_over(
             (deployment for route in routes.values() for deployment in route.deployments),
             before.states if before is not None else {},
             RateWindow,

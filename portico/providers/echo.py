@@ -1,8 +1,8 @@
 """The built-in provider `echo`: answers without a network, always the same to the same request.
 
-It speaks OpenAI's protocols well enough to try a client, a key, a limit or a dashboard: it repeats the
-last user text, streams it word by word, counts one token a word and reports the usage. It is free, and
-its embeddings are hashes: deterministic, of unit length, without meaning.
+It speaks OpenAI's protocols well enough to try a client, a key, a limit or a dashboard: it
+repeats the last user text, streams it word by word, counts one token a word and reports the
+usage. It is free, and its embeddings are hashes: deterministic, of unit length, without meaning.
 """
 
 import math
@@ -30,7 +30,9 @@ def answer(path: str, body: bytes) -> Answer:
     """What the provider says to `POST <path>`; `path` is one of those in `_OPERATIONS`."""
     operation = _OPERATIONS.get(path)
     if operation is None:
-        return _refusal(404, f"The echo provider has no {path}; it offers {', '.join(_OPERATIONS)}.")
+        return _refusal(
+            404, f"The echo provider has no {path}; it offers {', '.join(_OPERATIONS)}."
+        )
     try:
         fields = _DECODER.decode(body)
         return operation(fields)
@@ -127,7 +129,7 @@ def _response(fields: dict[str, Any]) -> Answer:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": used["total_tokens"],
     }
-    base = {
+    base: dict[str, Any] = {
         "id": _id("resp", fields),
         "object": "response",
         "created_at": _CREATED,
@@ -198,14 +200,14 @@ def _rerank(fields: dict[str, Any]) -> Answer:
     documents = [
         one if isinstance(one, str) else str(one.get("text", "")) for one in fields["documents"]
     ]
-    scored = [
+    scored: list[dict[str, Any]] = [
         {"index": index, "relevance_score": _overlap(query, text)}
         for index, text in enumerate(documents)
     ]
     scored.sort(key=lambda one: (-one["relevance_score"], one["index"]))
     scored = scored[: int(fields.get("top_n") or len(scored))]
     if fields.get("return_documents"):
-        scored = [{**one, "document": {"text": documents[int(one["index"])]}} for one in scored]
+        scored = [{**one, "document": {"text": documents[one["index"]]}} for one in scored]
     body = {
         "id": _id("rerank", fields),
         "results": scored,
@@ -249,9 +251,7 @@ def _event(value: dict[str, Any]) -> bytes:
 
 def _words(text: str) -> list[str]:
     """Words with the white space that follows them, so that joining gives the text back."""
-    words: list[str] = []
-    for piece in text.split(" "):
-        words.append(piece + " ")
+    words = [piece + " " for piece in text.split(" ")]
     words[-1] = words[-1][:-1]
     return [word for word in words if word]
 

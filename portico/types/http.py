@@ -120,7 +120,7 @@ class Responder(Protocol):
     def watch(
         self,
         *,
-        gone: Callable[[], None],
+        gone: Callable[[], object],
         pause: Callable[[], None] | None = None,
         resume: Callable[[], None] | None = None,
     ) -> None:

@@ -1,9 +1,9 @@
 """Peek and splice: read the few fields of a JSON request that matter, and change only those.
 
-Works on every OpenAI-shaped body without knowing its operation. The rule that keeps this safe: what
-was authorised is what is sent. If the bytes leave any doubt about where the one top-level `model` is
-(a second `"model"`, an escaped key), the object is taken apart into raw fields and put together again,
-so that a duplicate key cannot mean one thing here and another to the provider.
+Works on every OpenAI-shaped body without knowing its operation. The rule that keeps this safe:
+what was authorised is what is sent. If the bytes leave any doubt about where the one top-level
+`model` is (a second `"model"`, an escaped key), the object is taken apart into raw fields and put
+together again, so that a duplicate key cannot mean one thing here and another to the provider.
 """
 
 import re

@@ -1,7 +1,8 @@
 """OpenAI's error envelope, for whole answers and inside streams.
 
-Shape: `{"error": {"message", "type", "param", "code"}}`; platform.openai.com/docs/guides/error-codes and
-/docs/api-reference/responses-streaming/error, read 2026-11-23.
+Shape: `{"error": {"message", "type", "param", "code"}}`;
+platform.openai.com/docs/guides/error-codes and /docs/api-reference/responses-streaming/error,
+read 2026-11-23.
 """
 
 import msgspec
@@ -16,7 +17,7 @@ def write_error(error: GatewayError) -> bytes:
 
 
 def write_stream_error(error: GatewayError, operation: str) -> bytes:
-    """The event that ends a broken stream; the Responses API has an event type of its own for it."""
+    """The event that ends a broken stream; the Responses API has a type of its own for it."""
     if operation == "response":
         event = {
             "type": "error",

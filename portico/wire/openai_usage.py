@@ -1,10 +1,10 @@
 """What OpenAI-shaped answers report as used, read into the normal form.
 
-One struct covers Chat Completions, Completions, Embeddings, Responses, Images, and the rerank shapes of
-Jina and Cohere: their usage objects have no conflicting names.
-Sources: platform.openai.com/docs/api-reference (chat, responses, images), docs.x.ai/docs/models,
-api-docs.deepseek.com/api/create-chat-completion, jina.ai/reranker, docs.cohere.com/reference/rerank;
-read 2026-11-23.
+One struct covers Chat Completions, Completions, Embeddings, Responses, Images, and the rerank
+shapes of Jina and Cohere: their usage objects have no conflicting names. Sources:
+platform.openai.com/docs/api-reference (chat, responses, images), docs.x.ai/docs/models,
+api-docs.deepseek.com/api/create-chat-completion, jina.ai/reranker,
+docs.cohere.com/reference/rerank; read 2026-11-23.
 """
 
 import msgspec

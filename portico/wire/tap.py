@@ -1,13 +1,13 @@
 """Looks at a stream that passes through unchanged: usage, errors and the proper end.
 
-Same dialect on both sides: bytes go on as they came, event by event. The tap never decodes an ordinary
-event. It looks for three byte strings that JSON text cannot contain inside a string value (their quotes
-would be escaped), and decodes only the events that have one.
+Same dialect on both sides: bytes go on as they came, event by event. The tap never decodes an
+ordinary event. It looks for three byte strings that JSON text cannot contain inside a string
+value (their quotes would be escaped), and decodes only the events that have one.
 
-What it does change, and why: events are passed on whole, so that an error event can follow cleanly when
-the provider breaks off in the middle of one; the usage chunk is taken out if the client did not ask for
-it (the gateway did).
-Framing: WHATWG HTML, "Server-sent events", section 9.2.6, read 2026-11-23.
+What it does change, and why: events are passed on whole, so that an error event can follow
+cleanly when the provider breaks off in the middle of one; the usage chunk is taken out if the
+client did not ask for it (the gateway did). Framing: WHATWG HTML, "Server-sent events", section
+9.2.6, read 2026-11-23.
 """
 
 import re
@@ -55,8 +55,9 @@ class StreamTap:
     """Feed it what arrives; what `feed` returns goes to the client.
 
     `usage` is the last one reported. `error` is the JSON of an error event, which is not passed on:
-    the gateway ends the stream in its own words. `is_done` says that the stream has had its proper end. `events` counts data events: the estimate of last resort for
-    output tokens, as providers send about one token in each.
+    the gateway ends the stream in its own words. `is_done` says that the stream has had its
+    proper end. `events` counts data events: the estimate of last resort for output tokens, as
+    providers send about one token in each.
     """
 
     __slots__ = (
@@ -92,7 +93,12 @@ class StreamTap:
             if not data:
                 return b""
         self.events += data.count(b"data:")
-        if b'"usage"' in data or b"[DONE]" in data or b'"error"' in data or (self._operation == "response" and b'"response.' in data):
+        if (
+            b'"usage"' in data
+            or b"[DONE]" in data
+            or b'"error"' in data
+            or (self._operation == "response" and b'"response.' in data)
+        ):
             data = self._look(data)
         if data:
             self._before_last, self._last = self._last, data
@@ -110,11 +116,7 @@ class StreamTap:
         return data[:end]
 
     def _look(self, data: bytes) -> bytes:
-        kept: list[bytes] = []
-        for event in _EVENT.findall(data):
-            if self._keep(event):
-                kept.append(event)
-        return b"".join(kept)
+        return b"".join([event for event in _EVENT.findall(data) if self._keep(event)])
 
     def _keep(self, event: bytes) -> bool:
         payload = b"\n".join(_DATA.findall(event))
@@ -140,8 +142,9 @@ class StreamTap:
     def close(self) -> bytes:
         """The provider has ended cleanly; returns what is still owed to the client.
 
-        A last event without its blank line is completed. A chat stream that said why it finished but
-        left out `[DONE]` (some compatible servers do) gets one; without either it stays not done.
+        A last event without its blank line is completed. A chat stream that said why it finished
+        but left out `[DONE]` (some compatible servers do) gets one; without either it stays not
+        done.
         """
         rest = b""
         if self._pending:
