@@ -14,6 +14,18 @@ import msgspec
 from portico.types.usage import Price
 
 _FILE = Path(__file__).with_name("models.json")
+_SERVED = frozenset(
+    {
+        "audio_speech",
+        "chat",
+        "completion",
+        "embedding",
+        "image_generation",
+        "moderation",
+        "rerank",
+        "responses",
+    }
+)
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +56,11 @@ class About(msgspec.Struct, frozen=True):
     read: str
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    provider: str
+    mode: str | None = None
+
+
 class _Catalog(msgspec.Struct, frozen=True):
     about: About
     models: dict[str, msgspec.Raw]
@@ -54,20 +71,8 @@ def _catalog() -> _Catalog:
     return msgspec.json.decode(_FILE.read_bytes(), type=_Catalog)
 
 
-_ASKABLE = frozenset(
-    {
-        "audio_speech",
-        "chat",
-        "completion",
-        "embedding",
-        "image_generation",
-        "moderation",
-        "rerank",
-        "responses",
-    }
-)
-
 _decoder = msgspec.json.Decoder(ModelEntry)
+_kind_decoder = msgspec.json.Decoder(_Kind)
 
 
 def about() -> About:
@@ -109,23 +114,21 @@ def model_keys() -> Iterator[str]:
 
 @cache
 def models_of(provider_prefixes: tuple[str, ...]) -> tuple[str, ...]:
-    """The names under which these providers sell what the gateway can ask for, sorted.
+    """The names under which these providers sell what Portico can ask for, sorted.
 
-    Names a client can send: without the prefix, and without the templates (`ft:…`) and sizes
-    (`1024-x-1024/…`) under which some prices are listed. Decodes the candidates.
+    Names as a client sends them: without the prefix, and without the templates (`ft:…`) and picture
+    sizes (`1024-x-1024/…`) under which some prices are listed.
     """
+    if not provider_prefixes:
+        return ()
     names = set()
     for key, raw in _catalog().models.items():
         first, slash, rest = key.partition("/")
-        if slash and first in provider_prefixes:
-            name = rest
-        elif slash or key.startswith("ft:"):
+        if key.startswith("ft:") or (slash and first not in provider_prefixes):
             continue
-        else:
-            name = key
-        entry = _decoder.decode(raw)
-        if entry.provider in provider_prefixes and entry.mode in _ASKABLE:
-            names.add(name)
+        kind = _kind_decoder.decode(raw)
+        if kind.mode in _SERVED and kind.provider in provider_prefixes:
+            names.add(rest if slash else key)
     return tuple(sorted(names))
 
 
@@ -138,39 +141,3 @@ def model_providers() -> frozenset[str]:
         if "/" in key:
             providers.add(key.split("/", 1)[0])
     return frozenset(providers)
-
-
-_SERVED = frozenset(
-    {
-        "chat",
-        "completion",
-        "responses",
-        "embedding",
-        "moderation",
-        "rerank",
-        "image_generation",
-        "audio_speech",
-    }
-)
-
-
-class _Kind(msgspec.Struct):
-    provider: str
-    mode: str | None = None
-
-
-@cache
-def models_of(provider_prefixes: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that these providers give the models they sell, for operations that Portico serves."""
-    if not provider_prefixes:
-        return ()
-    decoder = msgspec.json.Decoder(_Kind)
-    names: dict[str, None] = {}
-    for key, raw in _catalog().models.items():
-        prefix, slash, rest = key.partition("/")
-        if slash and prefix not in provider_prefixes:
-            continue
-        kind = decoder.decode(raw)
-        if kind.mode in _SERVED and (slash or kind.provider in provider_prefixes):
-            names[rest if slash else key] = None
-    return tuple(names)

@@ -19,9 +19,8 @@ STANDARD_TIERS = frozenset({"standard", "default", "auto", "on_demand"})
 
 ANY_TIER = "*"
 
-# Reasoning: https://platform.openai.com/docs/guides/reasoning ("billed as output tokens"). Images:
-# https://platform.openai.com/docs/guides/images-vision and https://ai.google.dev/pricing (one input
-# price for text and image). Both read 2026-11-23.
+# Reasoning is billed as output: https://platform.openai.com/docs/guides/reasoning. Image input has
+# one price with text: https://ai.google.dev/gemini-api/docs/pricing ("text / image / video").
 _LENDERS = {"reasoning": "output", "input_image": "input"}
 _UNITS = frozenset(
     {

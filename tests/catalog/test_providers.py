@@ -22,14 +22,73 @@ PARAM = re.compile(r"[a-z][a-z0-9_]*")
 AUTH = re.compile(r"bearer|none|header:[a-z0-9-]+|query:[A-Za-z0-9_-]+")
 LOOPBACK = {"localhost", "127.0.0.1"}
 
-REFERENCE_NAMES = """
-groq together fireworks perplexity cerebras openrouter deepinfra deepseek novita nvidia_nim nebius
-nscale hyperbolic featherless galadriel sambanova heroku friendliai xai vllm hosted_vllm lm_studio
-llamafile docker_model_runner xinference infinity oobabooga moonshot dashscope qwen baichuan minimax
-volcengine xiaomi_mimo zhipu lemonade poe wandb nanogpt aiml_api bytez comet_api compactifai maritalk
-siliconflow yi lambda_ai ovhcloud openai anthropic mistral cloudflare openai_compatible openai_like
-meta_llama v0 amazon_nova github azure azure_ai bedrock vertex_ai ollama gemini cohere
-""".split()
+REFERENCE_NAMES = (
+    "groq",
+    "together",
+    "fireworks",
+    "perplexity",
+    "cerebras",
+    "openrouter",
+    "deepinfra",
+    "deepseek",
+    "novita",
+    "nvidia_nim",
+    "nebius",
+    "nscale",
+    "hyperbolic",
+    "featherless",
+    "galadriel",
+    "sambanova",
+    "heroku",
+    "friendliai",
+    "xai",
+    "vllm",
+    "hosted_vllm",
+    "lm_studio",
+    "llamafile",
+    "docker_model_runner",
+    "xinference",
+    "infinity",
+    "oobabooga",
+    "moonshot",
+    "dashscope",
+    "qwen",
+    "baichuan",
+    "minimax",
+    "volcengine",
+    "xiaomi_mimo",
+    "zhipu",
+    "lemonade",
+    "poe",
+    "wandb",
+    "nanogpt",
+    "aiml_api",
+    "bytez",
+    "comet_api",
+    "compactifai",
+    "maritalk",
+    "siliconflow",
+    "yi",
+    "lambda_ai",
+    "ovhcloud",
+    "openai",
+    "anthropic",
+    "mistral",
+    "cloudflare",
+    "openai_compatible",
+    "openai_like",
+    "meta_llama",
+    "v0",
+    "amazon_nova",
+    "github",
+    "azure",
+    "azure_ai",
+    "bedrock",
+    "vertex_ai",
+    "ollama",
+    "gemini",
+    "cohere",
+)
 
 
 @pytest.fixture(params=ROWS, ids=lambda row: row.name)
