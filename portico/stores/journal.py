@@ -58,6 +58,8 @@ _SEGMENT_BYTES = 64 * 1024 * 1024
 _AHEAD_BYTES = 1024 * 1024
 _BACKLOG_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
+_RETIRED_OPEN = 4
+"""Finished segments that may wait for `sync`; more than that are synced by `append` itself."""
 _UNLIMITED = 1 << 62
 _ALWAYS = -1
 """A threshold that every append exceeds: each then takes the careful path."""
@@ -186,8 +188,7 @@ class FileJournal:
         """
         with self._sync_lock:
             try:
-                while self._retired:
-                    _sync_and_close(self._retired.popleft())
+                self._sync_retired()
                 fd = self._fd
                 if fd < 0:
                     return
@@ -318,6 +319,7 @@ class FileJournal:
         """Rotate if it is time, keep half the room ahead; raise below a quarter of it."""
         if self._size >= self._rotate_at:
             self._rotate()
+            self._limit_retired()
         room = self._room_end - self._size
         if room < self._ahead_bytes // 2:
             try:
@@ -327,7 +329,7 @@ class FileJournal:
                     raise
                 self._threshold = self._size + self._ahead_bytes // 16
                 return
-        self._threshold = min(self._rotate_at, self._room_end - self._ahead_bytes // 2)
+        self._threshold = min(self._rotate_at - 1, self._room_end - self._ahead_bytes // 2)
 
     def _reserve_from(self, offset: int) -> None:
         granted = self._reserve(self._fd, offset, self._ahead_bytes)
@@ -365,6 +367,26 @@ class FileJournal:
         self._give_back(old, old_size)
         self._retired.append(old)
 
+    def _limit_retired(self) -> None:
+        """Where nobody calls `sync`, do its work now and then; where it is at work, leave it be.
+
+        Only the holder of the lock closes a segment: `sync` may be using the one just finished.
+        """
+        if len(self._retired) > _RETIRED_OPEN and self._sync_lock.acquire(blocking=False):
+            try:
+                self._sync_retired()
+            finally:
+                self._sync_lock.release()
+
+    def _sync_retired(self) -> None:
+        """Push finished segments out and close them; the caller holds the lock."""
+        while self._retired:
+            fd = self._retired.popleft()
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+
     def _give_back(self, fd: int, size: int) -> None:
         """Free the blocks set aside beyond the end of a segment that is finished."""
         try:
@@ -372,13 +394,6 @@ class FileJournal:
                 os.ftruncate(fd, size)
         except OSError as error:
             log.warning("%s: room set aside could not be freed: %s", self.path, error.strerror)
-
-
-def _sync_and_close(fd: int) -> None:
-    try:
-        os.fdatasync(fd)
-    finally:
-        os.close(fd)
 
 
 def _short_write() -> OSError:
