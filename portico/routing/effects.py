@@ -14,14 +14,16 @@ from portico.errors import (
     UpstreamProtocol,
     UpstreamQuotaExceeded,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
 
 Effect = Literal["failure", "cool", "quota", "credential", "missing"]
-"""`failure` counts for the breaker; `cool` keeps away for as long as the provider says; `quota` and
-`missing` keep away for a fixed while; `credential` keeps all that share the key away."""
+"""`failure` counts for the breaker; `cool` keeps away for as long as the provider says, `quota` for
+a fixed while; `missing` and `credential` keep away while there is another, this one or all that
+share the key."""
 
 EFFECTS: dict[type[GatewayError], Effect] = {
     UpstreamFailed: "failure",
@@ -32,13 +34,14 @@ EFFECTS: dict[type[GatewayError], Effect] = {
     UpstreamRateLimited: "cool",
     UpstreamQuotaExceeded: "quota",
     UpstreamAuthentication: "credential",
-    UpstreamModelNotFound: "missing",
 }
 
 
 def effect_of(error: GatewayError) -> Effect | None:
     if isinstance(error, UpstreamAuthentication) and error.upstream_status == 403:
         # The key is known, but not for this model or region; its other deployments need not suffer.
+        return "missing"
+    if isinstance(error, UpstreamRejected) and error.code == UpstreamModelNotFound.code:
         return "missing"
     for kind in type(error).__mro__:
         if kind in EFFECTS:

@@ -32,6 +32,7 @@ Reason = Literal[
     "rpm",
     "tpm",
     "credential",
+    "model_missing",
     "circuit_open",
     "circuit_probing",
     "abilities",
@@ -133,6 +134,7 @@ class DeploymentState:
         "max_in_flight",
         "meter",
         "metered",
+        "missing_until",
         "requests",
         "succeeded",
         "weight",
@@ -155,6 +157,7 @@ class DeploymentState:
         self.last_error_at: float | None = None
         self.disabled = self.draining = False
         self.cool_until = 0.0
+        self.missing_until = 0.0
         self.cooled_at = float("-inf")
         self.cooled_in_a_row = 0
         self.hindered = False
@@ -223,6 +226,8 @@ def _hindrance(state: DeploymentState, now: float) -> Exclusion | None:
         return Exclusion("cooldown", state.cool_until - now)
     if now < state.credential.refused_until:
         return Exclusion("credential", state.credential.refused_until - now, soft=True)
+    if now < state.missing_until:
+        return Exclusion("model_missing", state.missing_until - now, soft=True)
     circuit = state.circuit
     if circuit.open_until == 0.0:
         state.mark(hindered=False)
@@ -340,8 +345,11 @@ def _learn_error(lease: Lease, now: float, error: GatewayError, rng: Random) -> 
         cool(state, now, hint if hint else _guess(lease, now, rng))
     elif effect == "credential":
         _refuse(state.credential, now)
+    elif effect == "quota":
+        cool(state, now, QUOTA_S)
     else:
-        cool(state, now, QUOTA_S if effect == "quota" else MISSING_S)
+        state.missing_until = now + MISSING_S
+        state.mark(hindered=True)
     after = describe(state, now)
     if after == before:
         return None
@@ -380,7 +388,7 @@ def _refuse(credential: Credential, now: float) -> None:
 
 def describe(state: DeploymentState, now: float) -> str:
     """One word for people and metrics: `healthy`, `disabled`, `draining`, `cooldown`, `credential`,
-    `open` or `half_open`."""
+    `model_missing`, `open` or `half_open`."""
     if state.disabled:
         return "disabled"
     if state.draining:
@@ -389,6 +397,8 @@ def describe(state: DeploymentState, now: float) -> str:
         return "cooldown"
     if now < state.credential.refused_until:
         return "credential"
+    if now < state.missing_until:
+        return "model_missing"
     circuit = state.circuit.name(now)
     return "healthy" if circuit == "closed" else circuit
 

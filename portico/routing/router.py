@@ -24,7 +24,7 @@ import msgspec
 from portico.errors import GatewayError, NoDeployment, UpstreamRateLimited
 from portico.routing import affinity
 from portico.routing.budget import RetryBudget
-from portico.routing.health import DeploymentState, Exclusion, exclusion
+from portico.routing.health import DeploymentState, Exclusion, describe, exclusion
 from portico.routing.strategies import ANY, STRATEGIES, RoutingRequest
 from portico.types.deployment import Deployment, Route
 
@@ -69,6 +69,30 @@ class Refusal(msgspec.Struct, frozen=True):
     cause: Cause
     excluded: tuple[tuple[str, Exclusion], ...]
     retry_after_s: float | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment in an explanation: `score` is what the strategy compares, lower is better."""
+
+    deployment: str
+    state: str
+    is_candidate: bool
+    was_tried: bool
+    excluded: Exclusion | None
+    score: float | None
+    in_flight: int
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """For `x-portico-explain`: all deployments of the route, and which of them came to the
+    choice.
+    """
+
+    route: str
+    strategy: str
+    chosen: str | None
+    session_order: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -123,20 +147,25 @@ def _narrow(
 ) -> Sequence[DeploymentState]:
     """The eligible; of these the untried, if any; of these the lowest tier.
 
-    What only a breaker or a refused credential excludes comes back when nothing else is left.
+    What only a soft reason excludes comes back when nothing else is left.
     """
     tokens = request.tokens
-    selects = _selects(route, request)
+    selects = request is not ANY and _selects(route, request)
     eligible: list[DeploymentState] = []
     doubtful: list[DeploymentState] = []
     for state in route.states:
         if selects and _unfit(state.deployment, request) is not None:
             continue
-        reason = exclusion(state, now, tokens) if state.guarded else None
-        if reason is None:
+        if state.hindered:
+            reason = exclusion(state, now, tokens)
+            if reason is None:
+                eligible.append(state)
+            elif reason.soft:
+                doubtful.append(state)
+        elif state.in_flight < state.max_in_flight and (
+            not state.metered or state.meter.has_room(now, tokens)
+        ):
             eligible.append(state)
-        elif reason.soft:
-            doubtful.append(state)
     if not eligible:
         eligible = doubtful
     if tried and len(eligible) > 1:
@@ -187,6 +216,45 @@ def refusal_error(route: RouteState, refusal: Refusal) -> GatewayError:
     if refusal.cause == "rate_limit":
         return UpstreamRateLimited(message, retry_after_s=refusal.retry_after_s or 1.0)
     return NoDeployment(message, retry_after_s=refusal.retry_after_s)
+
+
+def explain(
+    route: RouteState,
+    *,
+    now: float,
+    tried: Collection[str] = (),
+    request: RoutingRequest = ANY,
+    chosen: str | None = None,
+) -> Explanation:
+    """Why a choice made at `now` fell as it did; `chosen` is what `next_deployment` answered.
+
+    Ask it before `started`, which changes the scores.
+    """
+    score = STRATEGIES[route.route.strategy].score
+    may = {state.deployment.id for state in _narrow(route, now, tried, request)}
+    candidates = tuple(
+        Candidate(
+            deployment=state.deployment.id,
+            state=describe(state, now),
+            is_candidate=state.deployment.id in may,
+            was_tried=state.deployment.id in tried,
+            excluded=_unfit(state.deployment, request) or exclusion(state, now, request.tokens),
+            score=None if score is None else score(state, request, now),
+            in_flight=state.in_flight,
+        )
+        for state in route.states
+    )
+    favourites: tuple[str, ...] = ()
+    if request.session is not None:
+        order = affinity.ranked(route.states, request.session)
+        favourites = tuple(route.states[index].deployment.id for index in order)
+    return Explanation(
+        route=route.route.name,
+        strategy=route.route.strategy,
+        chosen=chosen,
+        session_order=favourites,
+        candidates=candidates,
+    )
 
 
 def outlook(

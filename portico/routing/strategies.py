@@ -19,6 +19,7 @@ EXPLORATION = 0.01
 """Share of calls that `adaptive` sends anywhere, so that a recovery is noticed."""
 ERROR_WEIGHT = 20.0
 """How much worse `adaptive` finds a deployment that always fails than one that never does."""
+_PROBE = 1e-9
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +145,9 @@ def expected_pain(
     """Seconds this call would take there, times who is there already, times a penalty for
     errors.
     """
+    if state.hindered and state.circuit.open_until > 0.0:
+        # It is a candidate, so it is time to try it out; or all are open, and the idlest may do.
+        return _PROBE * (state.in_flight + 1)
     expected = state.expectation
     seconds = expected.ttft_s
     per_token = expected.per_token_s
