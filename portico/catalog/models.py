@@ -81,7 +81,7 @@ def about() -> About:
 
 @lru_cache(maxsize=1024)
 def model_entry(key: str) -> ModelEntry | None:
-    """The entry of exactly this key, such as `gpt-4o-mini` or `xai/grok-4`."""
+    """The entry of exactly this key, such as `gpt-4o-mini` or `groq/openai/gpt-oss-120b`."""
     raw = _catalog().models.get(key)
     return None if raw is None else _decoder.decode(raw)
 

@@ -114,7 +114,8 @@ def worst_case(
 
     All input counts as the dearest of fresh or written to the cache (for an hour, if the request
     asks for that), all output as the dearest of visible or reasoning; of the asked tier and the
-    standard one, in which a provider may serve it instead, the dearer. `None`: no price is known.
+    standard one, in which a provider may serve it instead, the dearer. Short of the bill by no more
+    than the rounding of its parts. `None`: no price is known.
     """
     ways_in = ("input", "cache_write", "cache_write_1h") if hour_cache else ("input", "cache_write")
     bands = [_band_of(prices.standard, input_tokens_estimate)]
