@@ -2,8 +2,8 @@
 
     install_locked.py FOLDER LOCK
 
-Run by any Python 3.11 or newer with nothing installed. The lock's copy is written last, so an installation that was
-cut short is made anew; a file lock lets two scripts start at once.
+Run by any Python 3.11 or newer with nothing installed. The lock's copy is written last, so an
+installation that was cut short is made anew; a file lock lets two scripts start at once.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ def main() -> int:
     except OSError as error:
         return failed(folder, f"{error.strerror}: {error.filename}")
     except subprocess.CalledProcessError:
-        why = f"pip could not install {lock.name}, see above; the first time it needs a package index"
+        why = (
+            f"pip could not install {lock.name}, see above; the first time it needs a package index"
+        )
         return failed(folder, why)
     return 0
 
@@ -39,7 +41,7 @@ def is_current(folder: Path, lock: Path) -> bool:
 
 
 def make(folder: Path, lock: Path) -> None:
-    print(f"portico: installing {lock.name} into {folder} (once)", file=sys.stderr, flush=True)
+    print(f"portico: installing {lock} into {folder} (once)", file=sys.stderr, flush=True)
     if folder.exists():
         shutil.rmtree(folder)
     venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)

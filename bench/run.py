@@ -1,0 +1,182 @@
+"""The bench: what a request costs in each gateway, beside nginx measured in the same seconds.
+
+Run it with `scripts/bench`, which installs what it needs. The gateway is pinned to one core, load and
+upstream to another. The machine may be noisy, so times move and ratios hold: each figure is the
+median of short runs that alternate with nginx, and each ratio is taken pair by pair.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import measure
+import report
+from cases import CASES, Case
+from contenders import NGINX, PEER_CONTENDERS, PORTICO, ROOT, Contender, Ports, environment
+from measure import Failed, Running
+
+ENOUGH = 150  # requests in a run, at least, unless it would take ten seconds
+RATE = (
+    200  # requests per second of the latency runs: well below what any contender can do but LiteLLM
+)
+
+
+def main() -> int:
+    options = _options()
+    names = [PORTICO, *(PEER_CONTENDERS if options.peers else ())]
+    chosen = [one for one in names if not options.only or one.name in options.only]
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as folder:
+        for tool in ("upstream", "openloop"):
+            source, target = ROOT / "bench" / f"{tool}.c", Path(folder) / tool
+            subprocess.run(["cc", "-O2", "-o", target, source], check=True)
+        results = {one.name: _measure(one, Path(folder), options) for one in chosen}
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
+    table = report.table(results)
+    print(table)
+    if options.write:
+        report.write(ROOT / "docs" / "performance.md", table)
+    return 1 if any(result["failures"] for result in results.values()) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="also install and measure other gateways"
+    )
+    parser.add_argument(
+        "--only", nargs="+", help="these contenders: portico envoy tensorzero portkey litellm"
+    )
+    parser.add_argument(
+        "--cases", nargs="+", choices=[case.name for case in CASES], help="these rows only"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="three rounds of one second; else seven of two"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write every figure there")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/performance.md"
+    )
+    options = parser.parse_args()
+    options.rounds, options.seconds = (3, 1) if options.quick else (7, 2)
+    options.only = options.only and set(options.only)
+    return options
+
+
+def _measure(contender: Contender, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    failures: list[str] = []
+    result: dict[str, Any] = {"title": contender.title, "failures": failures}
+    for case in CASES:
+        if options.cases and case.name not in options.cases:
+            continue
+        print(f"{contender.title}: {case.title}", file=sys.stderr, flush=True)
+        try:
+            result |= _measure_case(contender, case, folder, options)
+        except Failed as failure:
+            print(f"{contender.title}: not measured: {failure}", file=sys.stderr)
+            failures.append(f"{contender.title}, {case.title}: {str(failure).splitlines()[0]}")
+    if contender is PORTICO:
+        result["import_ms"] = _import_ms()
+    return result
+
+
+def _measure_case(
+    contender: Contender, case: Case, folder: Path, options: argparse.Namespace
+) -> dict[str, Any]:
+    ports = Ports(*measure.free_ports(4))
+    floor_ports = Ports(*measure.free_ports(2), ports.upstream_a, ports.upstream_b)
+    place = folder / contender.name / case.name
+    with (
+        measure.upstream(folder, case, ports),
+        measure.started(NGINX, place / "floor", case, floor_ports) as floor,
+        measure.started(contender, place, case, ports) as running,
+    ):
+        figures = _rounds(running, floor, case, options)
+        result: dict[str, Any] = {case.name: figures}
+        if case is CASES[0]:
+            figures |= _latency(running, floor, folder, options)
+            result["idle_mib"] = running.idle_mib
+            result["ready_ms"] = round(running.ready_ms)
+            result["loaded_mib"] = measure.resident_mib(running.process.pid)
+        fault = measure.fault(contender, case, running.ports)
+        if fault:
+            raise Failed(f"after the load: {fault}")
+    return result
+
+
+def _rounds(
+    running: Running, floor: Running, case: Case, options: argparse.Namespace
+) -> dict[str, Any]:
+    measure.drive(floor, case, 1)
+    warm = measure.drive(running, case, 5 if running.contender.connections < 100 else 2)
+    seconds = min(10, max(options.seconds, math.ceil(ENOUGH / warm.per_second)))
+    pairs = []
+    for _ in range(options.rounds):
+        nginx = measure.drive(floor, case, options.seconds)
+        pairs.append((measure.drive(running, case, seconds), nginx))
+    ratios = [load.cpu_us / nginx.cpu_us for load, nginx in pairs]
+    return {
+        "cpu_us": _median(load.cpu_us for load, _ in pairs),
+        "nginx_cpu_us": _median(nginx.cpu_us for _, nginx in pairs),
+        "ratio": round(statistics.median(ratios), 2),
+        "ratio_spread": [round(min(ratios), 2), round(max(ratios), 2)],
+        "per_second": _median(load.per_second for load, _ in pairs),
+        "nginx_per_second": _median(nginx.per_second for _, nginx in pairs),
+        "failed": sum(load.failed for load, _ in pairs),
+    }
+
+
+def _latency(
+    running: Running, floor: Running, folder: Path, options: argparse.Namespace
+) -> dict[str, Any]:
+    """What the gateway adds to a direct call at a fixed rate, in microseconds; and what nginx adds."""
+    case = CASES[0]
+    runs: dict[str, list[dict[str, float]]] = {"direct": [], "nginx": [], "gateway": []}
+    targets = {
+        "direct": (floor, floor.ports.upstream_a),
+        "nginx": (floor, floor.ports.gateway),
+        "gateway": (running, running.ports.gateway),
+    }
+    for _ in range(options.rounds):
+        for name, (side, port) in targets.items():
+            request = side.request_files(case)[2]
+            binary = folder / "openloop"
+            seconds = options.seconds * 2
+            runs[name].append(measure.open_loop(binary, port, request, rate=RATE, seconds=seconds))
+
+    def added(name: str, percentile: str) -> float:
+        pairs = zip(runs[name], runs["direct"], strict=True)
+        return _median(there[percentile] - direct[percentile] for there, direct in pairs)
+
+    return {
+        "added_p50_us": added("gateway", "p50_us"),
+        "added_p99_us": added("gateway", "p99_us"),
+        "nginx_added_p50_us": added("nginx", "p50_us"),
+        "nginx_added_p99_us": added("nginx", "p99_us"),
+        "direct_p50_us": _median(run["p50_us"] for run in runs["direct"]),
+        "rate": RATE,
+        "latency_failed": sum(run["failed"] for run in runs["gateway"]),
+    }
+
+
+def _import_ms() -> float:
+    env = environment({"PYTHONPATH": str(ROOT)})
+    nothing = measure.median_ms([sys.executable, "-c", "pass"], 15, env)
+    return round(measure.median_ms([sys.executable, "-c", "import portico"], 15, env) - nothing, 1)
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(statistics.median(values), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

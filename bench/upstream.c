@@ -1,0 +1,219 @@
+// A model provider that costs as little as possible, so that what a bench measures is the gateway in front of it.
+//
+//   upstream ANSWER LARGE_ANSWER CHUNKS PACE_US PORT...
+//
+// One thread, epoll, keep-alive. A request whose body asks for a stream gets CHUNKS server-sent events, one write each and
+// PACE_US microseconds apart (0: as fast as it goes, every stream in turn), and one more with [DONE]. Any other gets the file
+// ANSWER, or LARGE_ANSWER if its own body is larger than 8 KB, in one write with its headers.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_FD = 65536, BUFFER = 65536, LARGE_BODY = 8192 };
+
+typedef struct {
+    int fd, length, left, queued, closed, wants_usage;
+    long long due_us;
+    char buffer[BUFFER];
+} Connection;
+
+typedef struct {
+    char bytes[BUFFER];
+    int length;
+} Block;
+
+static Connection *connections[MAX_FD];
+static Connection *queue[MAX_FD]; // streams in the order in which their next chunk is due
+static unsigned queue_head, queue_tail;
+static Block answer, large_answer, stream_head, chunk, last_chunk, usage_end, plain_end;
+static int epoll, chunks, pace_us;
+
+static long long now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+static void fail(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static void load_answer(Block *block, const char *path) {
+    char body[BUFFER];
+    FILE *file = fopen(path, "rb");
+    if (!file) fail(path);
+    int length = fread(body, 1, sizeof body - 256, file);
+    fclose(file);
+    block->length = sprintf(block->bytes, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", length);
+    memcpy(block->bytes + block->length, body, length);
+    block->length += length;
+}
+
+static void http_chunk(Block *block, const char *text, const char *after) {
+    block->length = sprintf(block->bytes, "%zx\r\n%s\r\n%s", strlen(text), text, after);
+}
+
+static void prepare_stream(void) {
+#define EVENT "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1741569952," \
+              "\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_06737a9306\",\"choices\":"
+    static const char usage[] = EVENT "[],\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":50,\"total_tokens\":69}}\n\n";
+    stream_head.length = sprintf(stream_head.bytes,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_chunk(&chunk, EVENT "[{\"index\":0,\"delta\":{\"content\":\" Hello\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n", "");
+    http_chunk(&last_chunk, EVENT "[{\"index\":0,\"delta\":{\"content\":\" Hello\"},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n", "");
+    char both[2048];
+    sprintf(both, "%sdata: [DONE]\n\n", usage);
+    http_chunk(&usage_end, both, "0\r\n\r\n");
+    http_chunk(&plain_end, "data: [DONE]\n\n", "0\r\n\r\n");
+}
+
+static int send_block(Connection *c, const Block *block) {
+    for (int sent = 0; sent < block->length;) {
+        ssize_t n = send(c->fd, block->bytes + sent, block->length - sent, MSG_NOSIGNAL);
+        if (n >= 0) {
+            sent += n;
+        } else if (errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = c->fd, .events = POLLOUT}, 1, 1000);
+        } else {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void enqueue(Connection *c, long long due_us) {
+    c->due_us = due_us;
+    c->queued = 1;
+    queue[queue_tail++ % MAX_FD] = c;
+}
+
+static void close_connection(Connection *c) {
+    c->closed = 1;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    if (c->queued) return; // its turn in the queue will find it closed
+    close(c->fd);
+}
+
+static void answer_request(Connection *c, const char *body, int length) {
+    if (!memmem(body, length, "\"stream\":true", 13) && !memmem(body, length, "\"stream\": true", 14)) {
+        if (!send_block(c, length > LARGE_BODY ? &large_answer : &answer)) close_connection(c);
+        return;
+    }
+    c->wants_usage = memmem(body, length, "include_usage", 13) != NULL;
+    c->left = chunks;
+    if (!send_block(c, &stream_head)) return close_connection(c);
+    enqueue(c, now_us());
+}
+
+// Find out how long the body is. -1: not all of it has come; a chunked body is joined in place.
+static int body_length(Connection *c, char *body) {
+    char *field = strcasestr(c->buffer, "\r\ncontent-length:");
+    int have = c->length - (int)(body - c->buffer);
+    if (field && field < body) {
+        int length = atoi(field + 17);
+        return have < length ? -1 : length;
+    }
+    field = strcasestr(c->buffer, "\r\ntransfer-encoding:");
+    if (!field || field >= body) return 0;
+    if (have < 5 || memcmp(c->buffer + c->length - 5, "0\r\n\r\n", 5)) return -1;
+    int joined = 0;
+    for (char *at = body;;) {
+        char *data;
+        long size = strtol(at, &data, 16);
+        if (size <= 0) return joined;
+        memmove(body + joined, data + 2, size);
+        joined += size;
+        at = data + 2 + size + 2;
+    }
+}
+
+static void readable(Connection *c) {
+    ssize_t n = read(c->fd, c->buffer + c->length, BUFFER - 1 - c->length);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) return close_connection(c);
+    c->length += n;
+    c->buffer[c->length] = 0;
+    char *end = memmem(c->buffer, c->length, "\r\n\r\n", 4);
+    if (!end) return;
+    int length = body_length(c, end + 4);
+    if (length < 0) return;
+    c->length = 0;
+    answer_request(c, end + 4, length);
+}
+
+static void accept_all(int listener) {
+    for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
+        if (fd >= MAX_FD) { close(fd); continue; }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        if (!connections[fd]) connections[fd] = malloc(sizeof(Connection));
+        Connection *c = connections[fd];
+        c->fd = fd;
+        c->length = c->queued = c->closed = 0;
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN | EPOLLRDHUP, .data.fd = fd});
+    }
+}
+
+// One chunk for every stream whose time has come. Returns how long to sleep, in microseconds; -1: no stream is open.
+static long long write_due(void) {
+    for (unsigned turns = queue_tail - queue_head; turns > 0; turns--) {
+        Connection *c = queue[queue_head % MAX_FD];
+        long long wait = pace_us ? c->due_us - now_us() : 0;
+        if (wait > 0) return wait;
+        queue_head++;
+        c->queued = 0;
+        if (c->closed) { close(c->fd); continue; }
+        if (c->left == 0) {
+            if (!send_block(c, c->wants_usage ? &usage_end : &plain_end)) close_connection(c);
+        } else if (send_block(c, --c->left ? &chunk : &last_chunk)) {
+            enqueue(c, c->due_us + pace_us);
+        } else {
+            close_connection(c);
+        }
+    }
+    return queue_head == queue_tail ? -1 : 0;
+}
+
+static int listen_on(int port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096)) fail("listen");
+    return fd;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 6) return fprintf(stderr, "usage: upstream ANSWER LARGE_ANSWER CHUNKS PACE_US PORT...\n"), 2;
+    load_answer(&answer, argv[1]);
+    load_answer(&large_answer, argv[2]);
+    chunks = atoi(argv[3]);
+    pace_us = atoi(argv[4]);
+    prepare_stream();
+    epoll = epoll_create1(0);
+    int first = -1, last = -1;
+    for (int i = 5; i < argc; i++) {
+        last = listen_on(atoi(argv[i]));
+        if (first < 0) first = last;
+        epoll_ctl(epoll, EPOLL_CTL_ADD, last, &(struct epoll_event){.events = EPOLLIN, .data.fd = last});
+    }
+    for (;;) {
+        long long wait = write_due();
+        struct epoll_event events[256];
+        struct timespec sleep = {wait / 1000000, wait % 1000000 * 1000};
+        int n = epoll_pwait2(epoll, events, 256, wait < 0 ? NULL : &sleep, NULL);
+        for (int i = 0; i < n; i++) {
+            int fd = events[i].data.fd;
+            if (fd >= first && fd <= last) accept_all(fd);
+            else if (!connections[fd]->closed) readable(connections[fd]);
+        }
+    }
+}
