@@ -67,7 +67,7 @@ def answer_text(large: bool) -> str:
 
 def answer_body(large: bool) -> bytes:
     """A whole answer as the provider sends it."""
-    message = {
+    message: dict[str, object] = {
         "role": "assistant",
         "content": answer_text(large),
         "refusal": None,

@@ -1,7 +1,7 @@
 """The bench: what a request costs in each gateway, beside nginx measured in the same seconds.
 
-Run it with `scripts/bench`, which installs what it needs. The gateway is pinned to one core, load and
-upstream to another. The machine may be noisy, so times move and ratios hold: each figure is the
+Run it with `scripts/bench`, which installs what it needs. The gateway is pinned to one core, load
+and upstream to another. The machine may be noisy, so times move and ratios hold: each figure is the
 median of short runs that alternate with nginx, and each ratio is taken pair by pair.
 """
 
@@ -92,8 +92,9 @@ def _measure(contender: Contender, folder: Path, options: argparse.Namespace) ->
 def _measure_case(
     contender: Contender, case: Case, folder: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    ports = Ports(*measure.free_ports(4))
-    floor_ports = Ports(*measure.free_ports(2), ports.upstream_a, ports.upstream_b)
+    gateway, stream, floor_gateway, floor_stream, up_a, up_b = measure.free_ports(6)
+    ports = Ports(gateway, stream, up_a, up_b)
+    floor_ports = Ports(floor_gateway, floor_stream, up_a, up_b)
     place = folder / contender.name / case.name
     with (
         measure.upstream(folder, case, ports),
@@ -138,7 +139,7 @@ def _rounds(
 def _latency(
     running: Running, floor: Running, folder: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """What the gateway adds to a direct call at a fixed rate, in microseconds; and what nginx adds."""
+    """What the gateway, and what nginx, adds to a direct call at a fixed rate, in microseconds."""
     case = CASES[0]
     runs: dict[str, list[dict[str, float]]] = {"direct": [], "nginx": [], "gateway": []}
     targets = {

@@ -1,4 +1,4 @@
-"""Start the gateway inside TensorZero's Python package: `tensorzero_gateway.py CONFIG ADDRESS_FILE`.
+"""Start the gateway in TensorZero's package: `tensorzero_gateway.py CONFIG ADDRESS_FILE`.
 
 It chooses its port itself and runs on Rust threads; Python only waits.
 """
