@@ -9,6 +9,7 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from portico.errors import ConfigError
@@ -52,7 +54,7 @@ class Histogram:
 
     __slots__ = ("bounds", "counts", "sum")
 
-    def __init__(self, bounds: Sequence[float]) -> None:
+    def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum: float = 0
@@ -62,7 +64,8 @@ class Histogram:
         self.sum += value
 
     def copy(self) -> "Histogram":
-        twin = Histogram(self.bounds)
+        twin = Histogram.__new__(Histogram)
+        twin.bounds = self.bounds
         twin.counts = self.counts.copy()
         twin.sum = self.sum
         return twin
@@ -76,19 +79,31 @@ def family(row: Row, prefix: str) -> Metric:
     return Metric(name, row.help, row.kind)
 
 
-def add_number(metric: Metric, row: Row, labels: Labels, value: float) -> None:
-    suffix = "_total" if row.kind == "counter" else ""
-    metric.add_sample(metric.name + suffix, dict(labels), value / row.per)
+def add_number(metric: Metric, row: Row, labels: dict[str, str], value: float) -> None:
+    """`labels` is kept, not copied: nobody changes the labels of a sample."""
+    name = metric.name + "_total" if row.kind == "counter" else metric.name
+    metric.samples.append(Sample(name, labels, value / row.per))
 
 
-def add_histogram(metric: Metric, row: Row, labels: Labels, histogram: Histogram) -> None:
+def add_histogram(metric: Metric, row: Row, labels: dict[str, str], histogram: Histogram) -> None:
     total = 0
-    for bound, count in zip((*histogram.bounds, math.inf), histogram.counts, strict=True):
+    name = metric.name + "_bucket"
+    for le, count in zip(_edges(histogram.bounds, row.per), histogram.counts, strict=True):
         total += count
-        le: str = floatToGoString(bound / row.per)  # type: ignore[no-untyped-call]
-        metric.add_sample(f"{metric.name}_bucket", {**labels, "le": le}, total)
-    metric.add_sample(f"{metric.name}_count", dict(labels), total)
-    metric.add_sample(f"{metric.name}_sum", dict(labels), histogram.sum / row.per)
+        metric.samples.append(Sample(name, {**labels, "le": le}, total))
+    metric.samples.append(Sample(metric.name + "_count", labels, total))
+    metric.samples.append(Sample(metric.name + "_sum", labels, histogram.sum / row.per))
+
+
+@lru_cache(maxsize=64)
+def _edges(bounds: tuple[float, ...], per: float) -> tuple[str, ...]:
+    """The `le` labels."""
+    return tuple(_number(bound / per) for bound in (*bounds, math.inf))
+
+
+def _number(value: float) -> str:
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
+    return text
 
 
 def clean(value: str) -> str:

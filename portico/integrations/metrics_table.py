@@ -34,6 +34,9 @@ ATTEMPT_METRICS = (
     Row("embedding_tokens_total", "counter", SERIES,
         "Tokens of embedding attempts; they are not part of the input tokens.",
         "embedding_tokens"),
+    Row("invalid_values_total", "counter", SERIES,
+        "Costs, times and token counts that are negative or not finite; they are left out.",
+        "invalid"),
     Row("request_latency_seconds", "histogram", SERIES,
         "Time from sending an attempt to its end, good or bad.", "latency_ms", 1000),
     Row("error_latency_seconds", "histogram", SERIES,
@@ -59,9 +62,6 @@ PROCESS_METRICS = (
         "overflow"),
     Row("duplicate_events_total", "counter", (),
         "Ends of attempts that had already ended; they are not counted elsewhere.", "duplicates"),
-    Row("invalid_values_total", "counter", (),
-        "Costs, times and token counts that are negative or not finite; they are left out.",
-        "invalid"),
 )  # fmt: skip
 """One value each; the prefix is configured."""
 

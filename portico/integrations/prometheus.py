@@ -1,7 +1,7 @@
 """Counts attempts, tokens, money and latency for Prometheus.
 
 An event costs about a microsecond: one lock, one dict look-up, and additions to the plain numbers
-of one `_Series` per label set. prometheus_client's own children would take a lock per metric, and a
+of one `Series` per label set. prometheus_client's own children would take a lock per metric, and a
 scrape between two of them could see a request that is both active and done. Here a scrape copies
 every number under that same lock, so each page is consistent:
 `requests = success + error + active`. The library turns the copy into text.
@@ -17,9 +17,8 @@ What the numbers mean:
   `error_latency_seconds`.
 """
 
-import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -39,20 +38,18 @@ from portico.integrations.base import (
     LlmErrorEvent,
     LlmStartEvent,
 )
-from portico.integrations.exposition import OTHER, Histogram, Row
+from portico.integrations.exposition import OTHER, Row
 from portico.integrations.metrics_table import ATTEMPT_METRICS, PROCESS_METRICS
+from portico.integrations.open_attempts import AttemptKey, OpenAttempts
+from portico.integrations.series import Series, by_field, copy
 
 MAX_ACTIVE = 65_536
-MAX_ERROR_TYPES = 64
 REMEMBERED_ENDS = 4096
-MAX_COST_NANOUSD = 10**18
-"""A billion dollars; no attempt costs more, and a float that large is a mistake."""
 
 LABELS = ("model", "provider", "route", "team", "key")
 RESERVED_LABELS = (*LABELS, "le", "quantile", "error_type")
 
 LabelValues = tuple[str | None, ...]
-AttemptKey = str | tuple[str, int] | tuple[str, int, str]
 
 
 class PrometheusConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,24 +82,6 @@ class PrometheusConfig(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "token_buckets", tuple(self.token_buckets))
 
 
-class _Series:
-    """The numbers of one label set; the names are the `field`s of `ATTEMPT_METRICS`."""
-
-    __slots__ = tuple(row.field for row in ATTEMPT_METRICS)
-
-    def __init__(self, latency: tuple[float, ...], tokens: tuple[float, ...]) -> None:
-        self.requests = self.success = self.retries = self.unpriced = self.cost_nanousd = 0
-        self.input_tokens = self.output_tokens = self.cached_tokens = 0
-        self.cache_write_tokens = self.reasoning_tokens = 0
-        self.embedding_requests = self.embedding_tokens = 0
-        self.errors: dict[str, int] = {}
-        self.latency_ms = Histogram(latency)
-        self.error_latency_ms = Histogram(latency)
-        self.ttft_ms = Histogram(latency)
-        self.input_sizes = Histogram(tokens)
-        self.output_sizes = Histogram(tokens)
-
-
 class PrometheusIntegration:
     """Satisfies `base.Integration`; every method may be called from any thread."""
 
@@ -123,14 +102,11 @@ class PrometheusIntegration:
         self._label_names = tuple(n for n in LABELS if getattr(self.config, f"per_{n}_metrics"))
         self._labels_of = _reader(self._label_names)
         self._declared: dict[str, frozenset[str]] = {}
-        self._series: dict[LabelValues, _Series] = {}
-        self._active: dict[AttemptKey, _Series] = {}
-        self._twins: dict[AttemptKey, list[_Series]] = {}
-        self._ended: set[AttemptKey] = set()
-        self._ended_before: set[AttemptKey] = set()
+        self._series: dict[LabelValues, Series] = {}
+        self._open = OpenAttempts[Series](MAX_ACTIVE, REMEMBERED_ENDS)
         self._error_types: set[str] = set()
         self._cache_hits = self._cache_misses = 0
-        self._overflow = self._duplicates = self._invalid = 0
+        self._overflow = self._duplicates = 0
         exposition.register(self.registry, self, f"prometheus prefix {self.config.prefix!r}")
 
     @classmethod
@@ -155,17 +131,17 @@ class PrometheusIntegration:
             if series is None:
                 return
             series.success += 1
-            self._observe(series.latency_ms, event.latency_ms)
+            series.observe(series.latency_ms, event.latency_ms)
             if event.ttft_ms is not None:
-                self._observe(series.ttft_ms, event.ttft_ms)
-            self._count_tokens(series, event.input_tokens, event.output_tokens)
+                series.observe(series.ttft_ms, event.ttft_ms)
+            series.add_tokens(event.input_tokens, event.output_tokens)
             if event.cached_tokens:
-                series.cached_tokens += self._valid(event.cached_tokens)
+                series.cached_tokens += series.valid(event.cached_tokens)
             if event.cache_write_tokens:
-                series.cache_write_tokens += self._valid(event.cache_write_tokens)
+                series.cache_write_tokens += series.valid(event.cache_write_tokens)
             if event.reasoning_tokens:
-                series.reasoning_tokens += self._valid(event.reasoning_tokens)
-            self._count_cost(series, event.cost_nanousd, event.cost_usd)
+                series.reasoning_tokens += series.valid(event.reasoning_tokens)
+            series.add_cost(event.cost_nanousd, event.cost_usd)
 
     def on_llm_error(self, event: LlmErrorEvent) -> None:
         """A partial answer's tokens and cost count, too: the provider bills them."""
@@ -174,11 +150,11 @@ class PrometheusIntegration:
             series = self._end(key, event)
             if series is None:
                 return
-            self._fail(series, event.error_type, event.latency_ms)
-            self._count_tokens(series, event.input_tokens, event.output_tokens)
+            series.fail(event.error_type, event.latency_ms, self._error_types)
+            series.add_tokens(event.input_tokens, event.output_tokens)
             costs = (event.cost_nanousd, event.cost_usd)
             if costs != (None, None) or event.input_tokens or event.output_tokens:
-                self._count_cost(series, *costs)
+                series.add_cost(*costs)
 
     def on_embedding_start(self, event: EmbeddingStartEvent) -> None:
         labels = self._labels_of(event)
@@ -194,16 +170,16 @@ class PrometheusIntegration:
             if series is None:
                 return
             series.success += 1
-            self._observe(series.latency_ms, event.latency_ms)
+            series.observe(series.latency_ms, event.latency_ms)
             if event.total_tokens:
-                series.embedding_tokens += self._valid(event.total_tokens)
-            self._count_cost(series, event.cost_nanousd, event.cost_usd)
+                series.embedding_tokens += series.valid(event.total_tokens)
+            series.add_cost(event.cost_nanousd, event.cost_usd)
 
     def on_embedding_error(self, event: EmbeddingErrorEvent) -> None:
         with self._lock:
             series = self._end_embedding(event)
             if series is not None:
-                self._fail(series, event.error_type, event.latency_ms)
+                series.fail(event.error_type, event.latency_ms, self._error_types)
 
     def on_cache_hit(self, event: CacheHitEvent) -> None:
         with self._lock:
@@ -237,10 +213,10 @@ class PrometheusIntegration:
             metric = exposition.family(row, self.config.prefix)
             exposition.add_number(metric, row, self.config.labels, numbers[row.field])
             yield metric
-        for column, row in enumerate(ATTEMPT_METRICS):
+        for row in ATTEMPT_METRICS:
             metric = exposition.family(row, self.config.prefix)
             for labels, values in series:
-                _add(metric, row, labels, values[column])
+                _add(metric, row, labels, values[row.field])
             yield metric
 
     def _rows(self) -> tuple[Row, ...]:
@@ -248,83 +224,58 @@ class PrometheusIntegration:
 
     def _snapshot(
         self,
-    ) -> tuple[dict[str, int], list[tuple[Mapping[str, str], list[Any]]]]:
+    ) -> tuple[dict[str, int], list[tuple[dict[str, str], dict[str, Any]]]]:
         """Every number as of one moment: by field, and by label set in sorted order."""
         with self._lock:
             numbers = {
-                "active": len(self._active) + sum(map(len, self._twins.values())),
+                "active": len(self._open),
                 "cache_hits": self._cache_hits,
                 "cache_misses": self._cache_misses,
                 "overflow": self._overflow,
                 "duplicates": self._duplicates,
-                "invalid": self._invalid,
             }
-            taken = [(labels, _copy(series)) for labels, series in self._series.items()]
+            taken = [(labels, copy(series)) for labels, series in self._series.items()]
         taken.sort(key=lambda item: tuple(value or "" for value in item[0]))
-        return numbers, [(self._named(labels), values) for labels, values in taken]
+        return numbers, [(self._named(labels), by_field(copied)) for labels, copied in taken]
 
     def _named(self, values: LabelValues) -> dict[str, str]:
         named = {n: v for n, v in zip(self._label_names, values, strict=True) if v is not None}
         return {**self.config.labels, **named}
 
-    def _start(self, key: AttemptKey, labels: LabelValues, attempt: int) -> _Series:
+    def _start(self, key: AttemptKey, labels: LabelValues, attempt: int) -> Series:
         series = self._series.get(labels) or self._adopt(labels)
         series.requests += 1
         if attempt > 1:
             series.retries += 1
-        active = self._active
-        if key in active:
-            # A client may send one request id many times at once.
-            self._twins.setdefault(key, []).append(series)
-        else:
-            active[key] = series
-            if len(active) > MAX_ACTIVE:
-                self._lose(next(iter(active)))
+        lost = self._open.begin(key, series)
+        if lost is not None:
+            lost.fail("lost", 0.0, self._error_types)
         return series
 
-    def _end(self, key: AttemptKey, event: Any) -> _Series | None:
+    def _end(self, key: AttemptKey, event: Any) -> Series | None:
         """The series of an attempt that ends, or `None` if it has ended before."""
-        if self._twins and key in self._twins:
-            series = self._pop_twin(key)
-        else:
-            found = self._active.pop(key, None)
-            if found is None:
-                if key in self._ended or key in self._ended_before:
-                    self._duplicates += 1
-                    return None
-                labels = self._labels_of(event)
-                found = self._series.get(labels) or self._adopt(labels)
-                found.requests += 1
-            series = found
-        self._remember(key)
+        series = self._open.end(key)
+        if series is not None:
+            return series
+        if self._open.has_ended(key):
+            self._duplicates += 1
+            return None
+        self._open.remember(key)
+        labels = self._labels_of(event)
+        series = self._series.get(labels) or self._adopt(labels)
+        series.requests += 1
         return series
 
-    def _end_embedding(self, event: EmbeddingEndEvent | EmbeddingErrorEvent) -> _Series | None:
+    def _end_embedding(self, event: EmbeddingEndEvent | EmbeddingErrorEvent) -> Series | None:
         key = (event.request_id, event.attempt, "embedding")
-        is_known = key in self._active
-        series = self._end(key, event)
-        if series is not None and not is_known:
-            series.embedding_requests += 1
+        series = self._open.end(key)
+        if series is None:
+            series = self._end(key, event)
+            if series is not None:
+                series.embedding_requests += 1
         return series
 
-    def _pop_twin(self, key: AttemptKey) -> _Series:
-        twins = self._twins[key]
-        series = twins.pop()
-        if not twins:
-            del self._twins[key]
-        return series
-
-    def _lose(self, key: AttemptKey) -> None:
-        self._fail(self._active.pop(key), "lost", 0.0)
-        self._remember(key)
-
-    def _remember(self, key: AttemptKey) -> None:
-        self._ended.add(key)
-        if len(self._ended) >= REMEMBERED_ENDS:
-            self._ended_before = self._ended
-            self._ended = set()
-
-    def _adopt(self, labels: LabelValues) -> _Series:
+    def _adopt(self, labels: LabelValues) -> Series:
         """The series for values seen for the first time, or no longer given one of their own.
 
         What is not a label value in good order is never a key: junk leaves nothing behind.
@@ -338,7 +289,7 @@ class PrometheusIntegration:
         if OTHER in allowed:
             self._overflow += 1
         if known is None:
-            known = _Series(self.config.latency_buckets, self.config.token_buckets)
+            known = Series(self.config.latency_buckets, self.config.token_buckets)
             self._series[allowed] = known
         return known
 
@@ -350,64 +301,6 @@ class PrometheusIntegration:
             return OTHER
         return exposition.clean(value)
 
-    def _fail(self, series: _Series, error_type: str | None, latency_ms: float) -> None:
-        kind = exposition.clean(error_type or "unknown")
-        if kind not in self._error_types:
-            if len(self._error_types) >= MAX_ERROR_TYPES or len(kind) > exposition.MAX_VALUE_LENGTH:
-                kind = OTHER
-            else:
-                self._error_types.add(kind)
-        series.errors[kind] = series.errors.get(kind, 0) + 1
-        # 0 is what an event carries when nobody measured.
-        if latency_ms != 0:
-            self._observe(series.latency_ms, latency_ms)
-            self._observe(series.error_latency_ms, latency_ms)
-
-    def _observe(self, histogram: Histogram, value: float) -> None:
-        if 0 <= value < math.inf:
-            histogram.observe(value)
-        else:
-            self._invalid += 1
-
-    def _valid(self, tokens: int) -> int:
-        if tokens >= 0:
-            return tokens
-        self._invalid += 1
-        return 0
-
-    def _count_tokens(
-        self, series: _Series, input_tokens: int | None, output_tokens: int | None
-    ) -> None:
-        if input_tokens is not None:
-            if input_tokens >= 0:
-                series.input_tokens += input_tokens
-                series.input_sizes.observe(input_tokens)
-            else:
-                self._invalid += 1
-        if output_tokens is not None:
-            if output_tokens >= 0:
-                series.output_tokens += output_tokens
-                series.output_sizes.observe(output_tokens)
-            else:
-                self._invalid += 1
-
-    def _count_cost(
-        self, series: _Series, cost_nanousd: int | None, cost_usd: float | None
-    ) -> None:
-        if cost_nanousd is None:
-            if cost_usd is None:
-                series.unpriced += 1
-                return
-            # Also false for NaN.
-            if not 0 <= cost_usd <= MAX_COST_NANOUSD / 1e9:
-                self._invalid += 1
-                return
-            cost_nanousd = round(cost_usd * 1e9)
-        if 0 <= cost_nanousd <= MAX_COST_NANOUSD:
-            series.cost_nanousd += cost_nanousd
-        else:
-            self._invalid += 1
-
 
 def _reader(names: tuple[str, ...]) -> Callable[[Any], LabelValues]:
     """`attrgetter` gives a tuple only for two names and more."""
@@ -417,14 +310,7 @@ def _reader(names: tuple[str, ...]) -> Callable[[Any], LabelValues]:
     return get if len(names) > 1 else lambda event: (get(event),)
 
 
-_values = attrgetter(*(row.field for row in ATTEMPT_METRICS))
-
-
-def _copy(series: _Series) -> list[Any]:
-    return [v.copy() if isinstance(v, Histogram | dict) else v for v in _values(series)]
-
-
-def _add(metric: Metric, row: Row, labels: Mapping[str, str], value: Any) -> None:
+def _add(metric: Metric, row: Row, labels: dict[str, str], value: Any) -> None:
     """A histogram nobody has fed yet is left out, to keep the page short."""
     if row.kind == "histogram":
         if any(value.counts):
