@@ -63,7 +63,8 @@ def default_of(field: inspect.Field) -> Any:
 
 
 class Decoder:
-    """One walk. `places` tells where each value was written, `hidden` which columns are secret.
+    """One walk. `places` tells where each value was written, `hidden` which columns are secret,
+    `filled` what variables put in, which may be secret wherever it stands.
 
     What cannot be read is `broken` and holds its default, so that later checks can still be made.
     """
@@ -74,6 +75,7 @@ class Decoder:
         self.places: dict[str, Place] = {}
         self.hidden: dict[tuple[str, int], list[tuple[int, int]]] = {}
         self.broken: set[str] = set()
+        self.filled: set[str] = set()
         self._environ = environ
         self._visited = 0
 
@@ -219,7 +221,8 @@ class Decoder:
     def _fill(self, node: Scalar, path: str, *, secret: bool) -> Scalar | None:
         made = substitute(node.text, self._environ)
         for problem in made.problems:
-            hint = "set it, or write ${NAME:-default}" if problem.endswith("not set") else ""
+            unset = problem.endswith("not set")
+            hint = "set it, or write ${NAME:-default}" if unset else "a literal '${' is '$${'"
             self._problem(node, path, problem, hint)
         if made.problems:
             return None
@@ -231,6 +234,7 @@ class Decoder:
             )
         if not made.changed:
             return node
+        self.filled.add(made.text)
         return msgspec.structs.replace(node, text=made.text)
 
     def _from_scalar(

@@ -9,6 +9,7 @@ yield to ours.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from msgspec import inspect
 
@@ -191,12 +192,28 @@ def _collection(kind: inspect.Type) -> inspect.Type:
 
 def _no_setting(unknown: tuple[str, list[str]]) -> str:
     part, known = unknown
-    hint = suggest(part, known)
-    if "_" in part and not hint.startswith("did you mean"):
-        hint = "parts of a path are joined by two underscores"
-    elif hint.startswith("did you mean"):
-        hint = re.sub(r"'(\w+)'", lambda match: f"'{match[1].upper()}'", hint)
+    meant = _joined_by_one().get(part)
+    if meant is not None:
+        hint = f"did you mean {meant}?"
+    else:
+        hint = suggest(part, known)
+        hint = hint.upper().replace("DID YOU MEAN", "did you mean") if "did you" in hint else ""
     return f"has no effect: '{part.upper()}' names no setting" + (f"; {hint}" if hint else "")
+
+
+@cache
+def _joined_by_one() -> dict[str, str]:
+    """The variables as people write them with one underscore where two belong."""
+    found: dict[str, str] = {}
+    pending: list[tuple[list[str], inspect.Type]] = [([], type_of(Config))]
+    while pending:
+        path, kind = pending.pop()
+        if len(path) > 1:
+            found["_".join(path)] = variable_name(path)
+        below = _collection(kind)
+        if isinstance(below, inspect.StructType):
+            pending.extend(([*path, field.encode_name], field.type) for field in below.fields)
+    return found
 
 
 def _write(

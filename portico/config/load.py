@@ -1,5 +1,6 @@
 """Text to `Config`: every problem at once, with file, line, column, the line itself and a hint."""
 
+import re
 import time
 from collections.abc import Collection, Mapping
 
@@ -61,7 +62,8 @@ def load(
         decoder.notices.extend(checker.notices)
     if decoder.problems or config is None:
         found = sorted(dict.fromkeys(decoder.problems), key=_by_place)[:MAX_PROBLEMS]
-        raise ConfigInvalid([_with_line(p, lines, decoder.hidden) for p in found])
+        shown = [_without(problem, decoder.filled) for problem in found]
+        raise ConfigInvalid([_with_line(p, lines, decoder.hidden) for p in shown])
     return Loaded(config, tuple(notices + decoder.notices))
 
 
@@ -114,6 +116,20 @@ def _set_loopback(root: yaml_tree.Mapping) -> None:
     host = yaml_tree.Scalar(place, "127.0.0.1")
     root.items["server"] = yaml_tree.Mapping(place, {"host": host}, {"host": place})
     root.keys["server"] = place
+
+
+def _without(problem: Problem, filled: Collection[str]) -> Problem:
+    """What a variable held may be a secret in the wrong place: a problem names it by `${…}`."""
+    values = [re.escape(value) for value in filled if len(value) >= 6]
+    if not values:
+        return problem
+    pattern = re.compile("|".join(sorted(values, key=len, reverse=True)), re.IGNORECASE)
+    return msgspec.structs.replace(
+        problem,
+        path=pattern.sub("${…}", problem.path),
+        what=pattern.sub("${…}", problem.what),
+        hint=pattern.sub("${…}", problem.hint),
+    )
 
 
 def _with_line(

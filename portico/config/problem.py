@@ -75,7 +75,8 @@ class Notice(msgspec.Struct, frozen=True):
         return self.place.column
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path}: {self.message}"
+        where = f"{self.place}: {self.path}: " if self.path else f"{self.place}: "
+        return where + self.message
 
 
 class ConfigInvalid(ConfigError):  # noqa: N818 - what it says of the configuration

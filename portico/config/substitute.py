@@ -15,7 +15,7 @@ MAX_VALUE = 1 << 20
 
 
 class Substituted(NamedTuple):
-    """`problems` name what could not be put in; the text then still has the reference."""
+    """`text` is of use only where there are no `problems`."""
 
     text: str
     changed: bool
@@ -23,32 +23,40 @@ class Substituted(NamedTuple):
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> Substituted:
+    """Problems never quote the text: it may be part of a password that holds `${`."""
     if "${" not in text:
         return Substituted(text, changed=False)
     problems: list[str] = []
+    size = len(text)
 
     def value(match: re.Match[str]) -> str:
-        whole = match.group()
-        if whole == "$${":
+        nonlocal size
+        if match.group() == "$${":
             return "${"
-        name, dash, default = match["body"].partition(":-")
-        if match["end"] is None:
-            problems.append(f"'{whole[:40]}' has no closing brace")
-        elif not _NAME.fullmatch(name):
-            problems.append(f"'{whole[:40]}' does not name a variable")
-        elif dash:
-            # As in a shell, the default also stands in for a variable that is set but empty.
-            return environ.get(name) or default
-        elif name in environ:
-            return environ[name]
-        else:
-            problems.append(f"environment variable {name} is not set")
-        return whole
+        found = _value(match, environ, problems)
+        size += len(found)
+        return found if size <= MAX_VALUE else ""
 
     made = _REFERENCE.sub(value, text)
-    if len(made) > MAX_VALUE:
-        return Substituted(text, changed=False, problems=("the value grows beyond 1 MiB",))
-    return Substituted(made, changed=True, problems=tuple(problems))
+    if size > MAX_VALUE:
+        problems.append("the value grows beyond 1 MiB")
+    return Substituted(made, changed=True, problems=tuple(dict.fromkeys(problems)))
+
+
+def _value(match: re.Match[str], environ: Mapping[str, str], problems: list[str]) -> str:
+    name, dash, default = match["body"].partition(":-")
+    if match["end"] is None:
+        problems.append("'${' has no closing brace")
+    elif not _NAME.fullmatch(name):
+        problems.append("'${...}' does not hold the name of a variable")
+    elif dash:
+        # As in a shell, the default also stands in for a variable that is set but empty.
+        return environ.get(name) or default
+    elif name in environ:
+        return environ[name]
+    else:
+        problems.append(f"environment variable {name} is not set")
+    return ""
 
 
 def bare_names(text: str, environ: Mapping[str, str]) -> list[str]:

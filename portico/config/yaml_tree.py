@@ -271,6 +271,12 @@ _PLAIN_WORDS = (
         "the indentation does not fit the lines above",
         "align it with its neighbours",
     ),
+    (
+        "expected key",
+        "the indentation does not fit the lines above",
+        "align it with its neighbours",
+    ),
+    ("expected '-'", "an entry of the list does not begin with '-'", "check the indentation"),
     ("could not find expected ':'", "a ':' is missing after the key", "write 'key: value'"),
     ("unexpected end of stream", "the text ends inside a quoted value", "close the quotes"),
     ("expected ',' or '}'", "',' or '}' is missing", "close the braces"),
@@ -291,6 +297,9 @@ def _syntax_problem(error: yaml.YAMLError, name: str, text: str) -> Problem:
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: mark.column + 1]:
         return Problem(place, "", "not YAML: a tab is used for indentation", "use spaces")
+    if "${" in line and ("',' or" in said or "',' or" in str(getattr(error, "context", ""))):
+        what = "'${...}' within braces or brackets needs quotes"
+        return Problem(place, "", f"not YAML: {what}", 'write "${NAME}"')
     for sign, what, hint in _PLAIN_WORDS:
         if sign in said:
             return Problem(place, "", f"not YAML: {what}", hint)
