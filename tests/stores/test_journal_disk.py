@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.stores import journal as journal_module
+from portico.stores import journal_tail
 from portico.stores.journal import FileJournal
 from portico.stores.journal_files import create_segment
 from portico.stores.journal_format import list_segments
@@ -215,7 +215,7 @@ def test_a_failed_sync_shuts_admission_and_the_segment_is_not_trusted_again(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module.os, "fdatasync", fail)
+        patch.setattr(journal_tail.os, "fdatasync", fail)
         journal.sync()
         assert journal.failures == 1
         for _ in range(3):
