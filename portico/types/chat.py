@@ -339,6 +339,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cache: CacheMarker | None = None
     """A breakpoint the provider moves along with the conversation's end."""
     extra: JsonObject = {}
+    """A key that starts with `~` repeats something canonical in the dialect's own form; others pass
+    over it in silence, while any other key is named as dropped."""
 
 
 # Answers.

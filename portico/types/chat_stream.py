@@ -77,6 +77,7 @@ class AudioDelta(msgspec.Struct, frozen=True):
     index: int
     data: str = ""
     transcript: str = ""
+    expires_at: int | None = None
     choice: int = 0
 
 

@@ -160,6 +160,8 @@ class _BlockParts:
                 case AudioDelta():
                     data.append(delta.data)
                     texts.append(delta.transcript)
+                    if isinstance(block, Audio) and delta.expires_at is not None:
+                        block = msgspec.structs.replace(block, expires_at=delta.expires_at)
                 case SignatureDelta(_, state):
                     if isinstance(block, Text | Thinking | ToolCall):
                         block = msgspec.structs.replace(block, state=state)

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from portico.errors import GatewayError, UnsupportedParameter, UpstreamError
-from portico.types.chat import ChatRequest, ChatResponse, Home
+from portico.types.chat import ChatRequest, ChatResponse, Home, JsonObject
 from portico.types.chat_stream import Event
 from portico.types.http import HttpHead
 
@@ -43,6 +43,16 @@ def refuse(field: str, dialect: str, /) -> None:
         "request; leave it out, or set `unsupported_params: drop`",
         param=field,
     )
+
+
+def drop_extra(
+    extra: JsonObject | None, dialect: str, unsupported: Unsupported, where: str = ""
+) -> None:
+    """Name what only the request's own dialect knows; `where` is a prefix such as `tools[0].`."""
+    if extra:
+        for key in extra:
+            if not key.startswith("~"):
+                unsupported(f"{where}{key}", dialect)
 
 
 class ReplyContext(msgspec.Struct, frozen=True, kw_only=True):

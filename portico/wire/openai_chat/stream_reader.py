@@ -1,0 +1,172 @@
+"""`chat.completion.chunk` events to canonical ones.
+
+https://developers.openai.com/api/docs/api-reference/chat-streaming (2026-11-23). What is in a
+choice is the business of `choice_reader`. Survived here: usage on any chunk, empty choices, no
+`[DONE]` after a finish reason, no finish reason before `[DONE]`, error events of any shape.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from portico.errors import UpstreamProtocol
+from portico.types.chat import Home
+from portico.types.chat_stream import (
+    Event,
+    LogprobsDelta,
+    StreamEnd,
+    StreamError,
+    StreamStart,
+    UsageUpdate,
+)
+from portico.wire.json_io import MalformedError, decode, malformed
+from portico.wire.openai_chat.choice_reader import ChoiceReader, Delta
+from portico.wire.openai_chat.errors import error_of
+from portico.wire.openai_chat.parts import NAME
+from portico.wire.openai_usage import read_usage
+from portico.wire.sse import SseEvent, SseSplitter
+
+MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+"""Pictures come in one event."""
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    system_fingerprint: str | None = None
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+
+
+class ChatStreamReader:
+    """One streamed answer; see the module for what it makes of it."""
+
+    __slots__ = ("_choices", "_home", "_is_ended", "_splitter", "_start")
+
+    def __init__(self, home: Home | None) -> None:
+        self._splitter = SseSplitter(MAX_EVENT_BYTES)
+        self._home = home
+        self._choices: dict[int, ChoiceReader] = {}
+        self._start: StreamStart | None = None
+        self._is_ended = False
+
+    def feed(self, data: bytes, /) -> list[Event]:
+        events: list[Event] = []
+        if not self._is_ended:
+            try:
+                self._read_all(self._splitter.feed(data), events)
+            except UpstreamProtocol as problem:
+                self._fail(problem, events)
+        return events
+
+    def close(self) -> list[Event]:
+        events: list[Event] = []
+        if not self._is_ended:
+            try:
+                self._read_all(self._splitter.close(), events)
+                self._closed(events)
+            except UpstreamProtocol as problem:
+                self._fail(problem, events)
+        return events
+
+    def _closed(self, events: list[Event]) -> None:
+        if self._is_ended:
+            return
+        if not self._choices or not all(c.is_finished for c in self._choices.values()):
+            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
+        self._end(events)
+
+    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
+        for name, payload in received:
+            if self._is_ended:
+                return
+            self._read(name, payload, events)
+
+    def _read(self, name: bytes | None, payload: bytes, events: list[Event]) -> None:
+        if payload.startswith(b"[DONE]"):
+            self._done(events)
+            return
+        try:
+            chunk = _CHUNK.decode(payload)
+        except msgspec.ValidationError as problem:
+            raise malformed(problem).from_provider() from None
+        except (ValueError, RecursionError) as problem:
+            if name == b"error":
+                raise UpstreamProtocol(payload[:500].decode("utf-8", "replace")) from None
+            raise MalformedError(f"not valid JSON ({problem})").from_provider() from None
+        if chunk.error or name == b"error":
+            error = chunk.error or decode(payload)
+            self._fail_with(error, events)
+            return
+        for choice in chunk.choices or ():
+            self._read_choice(chunk, choice, events)
+        if chunk.usage is not None and (usage := read_usage(payload)) is not None:
+            self._started(chunk, events)
+            events.append(UsageUpdate(usage))
+
+    def _read_choice(self, chunk: _Chunk, choice: _Choice, events: list[Event]) -> None:
+        if self._start is None:
+            self._started(chunk, events)
+        reader = self._choices.get(choice.index)
+        if reader is None:
+            reader = ChoiceReader(choice.index, self._home)
+            self._choices[choice.index] = reader
+        if reader.is_finished:
+            return
+        try:
+            if choice.delta is not None:
+                reader.read(choice.delta, events)
+        except MalformedError as problem:
+            raise problem.from_provider() from None
+        if choice.logprobs:
+            events.append(LogprobsDelta(choice.logprobs, choice.index))
+        if choice.finish_reason:
+            reader.finish(choice.finish_reason, events)
+
+    def _started(self, chunk: _Chunk, events: list[Event]) -> None:
+        if self._start is None:
+            fingerprint = chunk.system_fingerprint
+            self._start = StreamStart(
+                dialect=NAME,
+                id=chunk.id or "",
+                model=chunk.model or "",
+                created=None if chunk.created is None else int(chunk.created),
+                extra={} if fingerprint is None else {"system_fingerprint": fingerprint},
+            )
+            events.append(self._start)
+
+    def _done(self, events: list[Event]) -> None:
+        """`[DONE]` is the provider's word that the answer is complete, whatever it forgot."""
+        if not self._choices:
+            self._fail(UpstreamProtocol("the provider's stream is empty"), events)
+            return
+        for choice in self._choices.values():
+            if not choice.is_finished:
+                choice.finish(None, events)
+        self._end(events)
+
+    def _end(self, events: list[Event]) -> None:
+        self._is_ended = True
+        events.append(StreamEnd())
+
+    def _fail_with(self, error: Any, events: list[Event]) -> None:
+        if isinstance(error, dict) and isinstance(error.get("error"), dict | str):
+            error = error["error"]
+        self._is_ended = True
+        events.append(StreamError(error_of(error, 200, {})))
+
+    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
+        self._is_ended = True
+        events.append(StreamError(error))

@@ -1,0 +1,14 @@
+"""Every dialect by name. Adding one is a row here, a module or package beside it, and fixtures."""
+
+from typing import Final
+
+from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
+from portico.wire.openai_chat import dialect as openai_chat
+
+_BOTH: Final[tuple[ChatDialect, ...]] = (openai_chat,)
+
+CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
+"""What clients may speak."""
+
+PROVIDER_DIALECTS: Final[dict[str, ProviderDialect]] = {d.NAME: d for d in _BOTH}
+"""What providers may speak."""
