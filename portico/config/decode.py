@@ -15,12 +15,12 @@ import msgspec
 from msgspec import inspect
 
 from portico.config import yaml_tree
-from portico.config.problem import Notice, Place, Problem, suggest
+from portico.config.problem import MAX_PROBLEMS, Notice, Place, Problem, suggest
 from portico.config.substitute import bare_names, substitute
 from portico.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from portico.types.secret import Secret
 
-MAX_VALUES = 200_000
+MAX_VALUES = 50_000
 """Values visited in all: aliases let a small file stand for a huge one."""
 
 _BAD: Any = object()
@@ -89,14 +89,12 @@ class Decoder:
     def _problem(self, node: Node | Place, path: str, what: str, hint: str = "") -> Any:
         place = node if isinstance(node, Place) else node.place
         self.problems.append(Problem(place, path, what, hint))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise TooLarge
         return _BAD
 
     def _value(self, node: Node, kind: inspect.Type, path: str, extra: dict[str, Any]) -> Any:
-        self._visited += 1
-        if self._visited > MAX_VALUES:
-            self._problem(node, path, f"the file stands for more than {MAX_VALUES} values")
-            raise TooLarge
-        self.places[path] = node.place
+        self._visit(node, path)
         kind, inner = unwrap(kind)
         extra = {**inner, **extra} if inner else extra
         options = [unwrap(option) for option in members(kind)]
@@ -204,17 +202,19 @@ class Decoder:
                 self.notices.append(Notice(place, f"{path}.{key}", "has no effect"))
         return self._value(node.items[wanted], kind, f"{path}.{wanted}", extra)
 
+    def _visit(self, node: Node, path: str) -> None:
+        self._visited += 1
+        if self._visited > MAX_VALUES:
+            self._problem(node, path, f"the file stands for more than {MAX_VALUES} values")
+            raise TooLarge
+        self.places[path] = node.place
+
     def _any(self, node: Node, path: str) -> Any:
+        self._visit(node, path)
         if isinstance(node, Mapping):
-            return {
-                k: self._value(v, inspect.AnyType(), f"{path}.{k}", {})
-                for k, v in node.items.items()
-            }
+            return {key: self._any(item, f"{path}.{key}") for key, item in node.items.items()}
         if isinstance(node, Sequence):
-            return [
-                self._value(item, inspect.AnyType(), f"{path}[{index}]", {})
-                for index, item in enumerate(node.items)
-            ]
+            return [self._any(item, f"{path}[{i}]") for i, item in enumerate(node.items)]
         filled = self._fill(node, path, secret=False)
         return _BAD if filled is None else yaml_tree.resolve(filled)
 

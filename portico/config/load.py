@@ -9,11 +9,17 @@ import msgspec
 from portico.config import environment, yaml_tree
 from portico.config.check import Checker
 from portico.config.decode import Decoder
-from portico.config.problem import ConfigInvalid, Notice, Place, Problem, quote
+from portico.config.problem import (
+    MAX_PROBLEMS,
+    ConfigInvalid,
+    Notice,
+    Place,
+    Problem,
+    quote,
+)
 from portico.config.schema import Config
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
-MAX_PROBLEMS = 100
 
 __all__ = ["MAX_FILE_BYTES", "ConfigInvalid", "Loaded", "Notice", "Place", "Problem", "load"]
 

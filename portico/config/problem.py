@@ -11,11 +11,14 @@ import msgspec
 
 from portico.errors import ConfigError
 
+MAX_PROBLEMS = 100
+"""Reading ends at so many: who has that many mends the first ones first."""
+
 _MAX_LINE = 160
 
 _SECRETS = re.compile(
     r"""(?ix)
-    (?: [\w.-]* (?:key|secret|token|passw(?:or)?d|credential|authorization|sha256) [\w-]*
+    (?: (?:key|secret|token|passw(?:or)?d|credential|authorization|sha256) [\w-]{0,32}
         ["']? \s* [:=]\s* (?: bearer\s+ )?
         (?P<value> "(?:[^"\\]|\\.)*"? | '[^']*'? | [^\s,}\]\#]+ ) )
     | (?P<known> \b (?:sk|pk|rk|gsk|xai|hf|AIza|ghp|pplx|nvapi|Bearer)[-_\ ][\w.-]{6,}
@@ -86,6 +89,8 @@ class ConfigInvalid(ConfigError):  # noqa: N818 - what it says of the configurat
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
+        if count >= MAX_PROBLEMS:
+            head = f"{MAX_PROBLEMS} problems or more"
         super().__init__("\n".join([f"the configuration has {head}:", *map(str, self.problems)]))
 
 

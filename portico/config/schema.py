@@ -524,7 +524,7 @@ class KeyConfig(Section, frozen=True, kw_only=True):
         datetime | None,
         Meta(description="When it stops working: ISO 8601; UTC if no zone is given."),
     ] = None
-    admin: Annotated[bool, Meta(description="May it use the admin interface?")] = False
+    admin: Annotated[bool, Meta(description="Lets it use the admin interface.")] = False
     team: Annotated[str | None, Meta(description="Team that its use is counted for.")] = None
     user: Annotated[str | None, Meta(description="User that its use is counted for.")] = None
 

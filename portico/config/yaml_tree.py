@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from portico.config.problem import Place, Problem
+from portico.config.problem import MAX_PROBLEMS, Place, Problem
 
 MAX_NODES = 100_000
 MAX_DEPTH = 64
@@ -132,6 +132,8 @@ class _Builder:
             handle = kinds.get(type(event))
             if handle is not None:
                 handle(event)
+            if len(self.problems) >= MAX_PROBLEMS:
+                raise _Stop
         return self._root
 
     def _document(self, event: Any) -> None:

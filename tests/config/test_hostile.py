@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,20 +60,22 @@ HOSTILE = {
 def test_hostile_text_is_answered_within_a_second(name: str) -> None:
     text = HOSTILE[name]
     began = time.process_time()
-    try:
-        load(text, name="g.yaml", environ={"A": "x" * 100_000}, now=1.8e9)
-    except ConfigInvalid as error:
-        assert len(str(error)) < 200_000
+    shown = "".join(problems_of(text, {"A": "x" * 100_000}))
     assert time.process_time() - began < 1.0
+    assert len(shown) < 200_000
+
+
+def problems_of(text: str | bytes, environ: dict[str, str]) -> list[str]:
+    try:
+        load(text, name="g.yaml", environ=environ, now=1.8e9, provider_types=("openai",))
+    except ConfigInvalid as error:
+        return [str(problem) for problem in error.problems] or ["refused without a reason"]
+    return []
 
 
 def holds_or_is_refused(text: str | bytes) -> None:
-    try:
-        load(text, name="g.yaml", environ={"PORT": "1"}, now=1.8e9, provider_types=("openai",))
-    except ConfigInvalid as error:
-        assert error.problems
-        for problem in error.problems:
-            assert str(problem)
+    problems = problems_of(text, {"PORT": "1"})
+    assert all(problem.startswith("g.yaml") for problem in problems), problems
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -113,6 +116,16 @@ def test_any_text(text: str | bytes) -> None:
     holds_or_is_refused(text)
 
 
+_INNER_KEYS = [
+    *("name", "key", "models", "targets", "target", "general", "type", "provider_type"),
+    *("base_url", "port", "server", "cors", "router", "strategy", "timeouts", "keys"),
+    *("pricing", "input", "settings", "headers"),
+]
+_OUTER_KEYS = [
+    *("providers", "models", "keys", "server", "router", "model_aliases", "pricing", "auth"),
+    *("monitoring", "integrations", "storage", "cache", "enterprise", "data_dir"),
+    "schema_version",
+]
 _VALUES = st.recursive(
     st.one_of(
         st.none(),
@@ -125,10 +138,7 @@ _VALUES = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(
-                "name key models targets target general type provider_type base_url port "
-                "server cors router strategy timeouts keys pricing input settings headers".split()
-            ),
+            st.sampled_from(_INNER_KEYS),
             inner,
             max_size=4,
         ),
@@ -140,15 +150,10 @@ _VALUES = st.recursive(
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     st.dictionaries(
-        st.sampled_from(
-            "providers models keys server router model_aliases pricing auth monitoring "
-            "integrations storage cache enterprise data_dir schema_version".split()
-        ),
+        st.sampled_from(_OUTER_KEYS),
         _VALUES,
         max_size=4,
     )
 )
 def test_right_keys_with_any_values(tree: object) -> None:
-    import yaml
-
     holds_or_is_refused(yaml.safe_dump(tree, allow_unicode=True))
