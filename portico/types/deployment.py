@@ -60,8 +60,8 @@ class CircuitPolicy(msgspec.Struct, frozen=True):
     error_rate: float = 0.5
     min_requests: int = 20
     window_s: float = 10.0
-    open_s: float = 5.0
-    max_open_s: float = 120.0
+    open_s: float = 3.0
+    max_open_s: float = 60.0
     success_threshold: int = 2
 
 
