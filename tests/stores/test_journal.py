@@ -157,10 +157,11 @@ def test_a_folder_in_the_place_of_a_segment_is_named_and_the_lock_is_freed(tmp_p
             FileJournal.open(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_write_permission_is_named(tmp_path):
     tmp_path.chmod(0o500)
     try:
+        if os.access(tmp_path, os.W_OK):
+            pytest.skip("root may write everywhere")
         with pytest.raises(ConfigError, match="is not writable: Permission denied"):
             FileJournal.open(tmp_path)
     finally:
