@@ -8,7 +8,7 @@ prometheus_client's: Prometheus text 0.0.4 and OpenMetrics 1.0.0
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -124,15 +124,14 @@ def check_prefix(prefix: str) -> None:
         )
 
 
-def check_labels(labels: Labels, reserved: Iterable[str]) -> None:
-    taken = frozenset(reserved)
+def check_labels(labels: Labels, reserved: frozenset[str]) -> None:
     for name, value in labels.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("__"):
             raise InvalidMetrics(
                 f"metrics labels: {name!r} is not a label name; use letters, digits and '_', "
                 "not starting with a digit or '__'"
             )
-        if name in taken:
+        if name in reserved:
             raise InvalidMetrics(
                 f"metrics labels: {name!r} is set by the gateway itself; choose another name"
             )

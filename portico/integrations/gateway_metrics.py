@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import Metric
 from portico.integrations import exposition
 from portico.integrations.base import IntegrationStats
 from portico.integrations.exposition import OTHER, Histogram
-from portico.integrations.metrics_table import GATEWAY_METRICS
+from portico.integrations.metrics_table import GATEWAY_METRICS, RESERVED_LABELS
 
 PREFIX = "gateway"
 MAX_VALUES = 500
@@ -48,9 +48,7 @@ class GatewayMetrics:
     ) -> None:
         """`labels` are constant, on every metric; `integrations` is `IntegrationManager.stats`."""
         self._labels = dict(labels or {})
-        exposition.check_labels(
-            self._labels, {"le", *(name for row in GATEWAY_METRICS for name in row.labels)}
-        )
+        exposition.check_labels(self._labels, RESERVED_LABELS)
         self.registry = registry or CollectorRegistry()
         self._version = version
         self._integrations = integrations

@@ -105,6 +105,11 @@ GATEWAY_METRICS = (
 )  # fmt: skip
 """The gateway's own; the prefix is always `gateway`."""
 
+RESERVED_LABELS = frozenset(
+    ("le", "quantile", "route", "team", "key"),
+).union(*(row.labels for row in ATTEMPT_METRICS + PROCESS_METRICS + GATEWAY_METRICS))
+"""Constant labels are on every metric, so they may be named like none of these."""
+
 
 def metrics_markdown(prefix: str = "litellm") -> str:
     """The tables of the metrics page in the docs."""

@@ -39,7 +39,7 @@ from portico.integrations.base import (
     LlmStartEvent,
 )
 from portico.integrations.exposition import OTHER, Row
-from portico.integrations.metrics_table import ATTEMPT_METRICS, PROCESS_METRICS
+from portico.integrations.metrics_table import ATTEMPT_METRICS, PROCESS_METRICS, RESERVED_LABELS
 from portico.integrations.open_attempts import AttemptKey, OpenAttempts
 from portico.integrations.series import Series, by_field, copy
 
@@ -47,7 +47,6 @@ MAX_ACTIVE = 65_536
 REMEMBERED_ENDS = 4096
 
 LABELS = ("model", "provider", "route", "team", "key")
-RESERVED_LABELS = (*LABELS, "le", "quantile", "error_type")
 
 LabelValues = tuple[str | None, ...]
 

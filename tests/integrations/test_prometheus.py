@@ -188,6 +188,7 @@ def test_p2_what_a_parser_cannot_read_is_replaced(read, model, shown):
         ({"labels": {"model": "c"}}, "'model' is set by the gateway itself"),
         ({"labels": {"provider": "c"}}, "'provider' is set by the gateway itself"),
         ({"labels": {"le": "c"}}, "'le' is set by the gateway itself"),
+        ({"labels": {"endpoint": "c"}}, "'endpoint' is set by the gateway itself"),
         ({"labels": {"error_type": "c"}}, "'error_type' is set by the gateway itself"),
         ({"labels": {"a": "b\x00"}}, "the value of 'a' must be text without control"),
         ({"labels": {"a": 1}}, "the value of 'a' must be text"),
