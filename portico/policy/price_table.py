@@ -49,7 +49,7 @@ class Band:
         self.output = _whole(prices.get("output"))
         self.cache_read = _whole(prices.get("cache_read"))
         self.reasoning = _whole(prices.get("reasoning"))
-        self.is_plain = "request" not in prices
+        self.is_plain = bool(prices) and "request" not in prices
 
 
 class PriceTable:
