@@ -75,6 +75,8 @@ class Server:
         self.log = log or logging.getLogger("portico.http")
         self.encoded_slash_under = encoded_slash_under
         self.is_draining = False
+        self.port = 0
+        """What is listened on, once started: the one found free if 0 was asked for."""
         self.prefixes: dict[int, bytes] = {}
         self._given_clock = clock
         self._connections: set[Connection] = set()
@@ -108,13 +110,8 @@ class Server:
                 backlog=2048,
                 reuse_port=reuse_port or None,
             )
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on: the one found free when 0 was asked for."""
-        assert self._listener is not None, "start() comes first"
-        bound: int = self._listener.sockets[0].getsockname()[1]
-        return bound
+        bound = self._listener.sockets[0].getsockname()
+        self.port = bound[1] if isinstance(bound, tuple) else 0
 
     @property
     def connections(self) -> int:
