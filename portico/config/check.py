@@ -97,6 +97,7 @@ class Checker:
         self._unique(
             (p.name for p in providers), "a provider named", lambda i: f"providers[{i}].name"
         )
+        folded = {name.lower().replace("-", "_") for name in provider_types}
         for index, provider in enumerate(providers):
             at = f"providers[{index}]"
             if "/" in provider.name or not _visible(provider.name):
@@ -105,7 +106,7 @@ class Checker:
                     "a provider's name must be printable and without '/' and spaces",
                     "targets are written provider/model",
                 )
-            if provider_types and provider.provider_type not in provider_types:
+            if provider_types and provider.provider_type.replace("-", "_") not in folded:
                 self._problem(
                     f"{at}.provider_type",
                     f"no provider type '{provider.provider_type}'",

@@ -24,7 +24,8 @@ _SECRETS = re.compile(
     | (?P<known> \b (?:sk|pk|rk|gsk|xai|hf|AIza|ghp|pplx|nvapi|Bearer)[-_\ ][\w.-]{6,}
         | \bAIza[\w-]{10,} )
     | (?<=://) (?P<login> [^\s/@"']+ ) (?=@)
-    | (?P<random> (?<![\w.$/{-]) (?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d) [\w-]{24,} )
+    | (?P<random> (?<![\w.$/{-])
+        (?-i: (?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d) [\w-]{24,} ) )
     """
 )
 _HARMLESS = re.compile(

@@ -20,6 +20,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from portico.types.deployment import CircuitPolicy, RetryPolicy
+from portico.types.http import Timeouts
 from portico.types.secret import Secret
 
 STRATEGIES: dict[str, str] = {
@@ -57,6 +59,8 @@ Count = Annotated[int, Meta(ge=1)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
+_TIMERS, _RETRY, _CIRCUIT = Timeouts(), RetryPolicy(), CircuitPolicy()
+
 Price = Annotated[Decimal, Meta(extra={"ge": 0})]
 
 
@@ -170,10 +174,7 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     ] = False
     tls: Annotated[
         TlsConfig | None,
-        Meta(
-            description="Serve HTTPS.",
-            extra={"unused": "clients are served WITHOUT TLS; put a TLS proxy in front"},
-        ),
+        Meta(description="Serve HTTPS with this certificate."),
     ] = None
     cors: Annotated[CorsConfig, Meta(description="Calls from browsers.")] = CorsConfig()
     limits: Annotated[ServerLimits, Meta(description="Time limits towards clients.")] = (
@@ -289,7 +290,10 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     ] = None
     api_version: Annotated[
         str | None,
-        Meta(description="Version of its interface, where the address needs one (Azure)."),
+        Meta(
+            description="Version of its interface, where its address needs one.",
+            extra={"unused": "no provider type here has a version in its address"},
+        ),
     ] = None
     organization: Annotated[str | None, Meta(description="Sent as `openai-organization`.")] = None
     project: Annotated[str | None, Meta(description="Sent as `openai-project`.")] = None
@@ -381,22 +385,30 @@ class TimeoutsConfig(Section, frozen=True, kw_only=True):
     """Seconds; unset is inherited: route, then provider, then `router.timeouts`, then built in."""
 
     connect: Annotated[
-        PositiveSeconds | None, Meta(description="Name look-up, connection and TLS. Built in: 5.")
+        PositiveSeconds | None,
+        Meta(description=f"Name look-up, connection and TLS. Built in: {_TIMERS.connect:g}."),
     ] = None
     first_byte: Annotated[
         PositiveSeconds | None,
-        Meta(description="From the request's end to the answer's first byte. Built in: 120."),
+        Meta(
+            description="From the request's end to the answer's first byte. "
+            f"Built in: {_TIMERS.first_byte:g}."
+        ),
     ] = None
     first_event: Annotated[
         PositiveSeconds | None,
-        Meta(description="From there to the first piece of a stream. Built in: 120."),
+        Meta(
+            description="From there to the first piece of a stream. "
+            f"Built in: {_TIMERS.first_event:g}."
+        ),
     ] = None
     idle: Annotated[
         PositiveSeconds | None,
         Meta(description="Between two pieces. Built in: `server.stream_idle_timeout`."),
     ] = None
     total: Annotated[
-        PositiveSeconds | None, Meta(description="From first to last. Built in: 3600.")
+        PositiveSeconds | None,
+        Meta(description=f"From first to last. Built in: {_TIMERS.total:g}."),
     ] = None
 
 
@@ -405,13 +417,18 @@ class RetriesConfig(Section, frozen=True, kw_only=True):
 
     max_attempts: Annotated[
         Annotated[int, Meta(ge=1, le=100)] | None,
-        Meta(description="Upstream tries of one call, fallbacks included. Built in: 3."),
+        Meta(
+            description="Upstream tries of one call, fallbacks included. "
+            f"Built in: {_RETRY.max_attempts}."
+        ),
     ] = None
     base_delay: Annotated[
-        Seconds | None, Meta(description="First delay, in seconds. Built in: 0.1.")
+        Seconds | None,
+        Meta(description=f"First delay, in seconds. Built in: {_RETRY.base_delay_s:g}."),
     ] = None
     max_delay: Annotated[
-        Seconds | None, Meta(description="Longest delay, in seconds. Built in: 5.")
+        Seconds | None,
+        Meta(description=f"Longest delay, in seconds. Built in: {_RETRY.max_delay_s:g}."),
     ] = None
 
 
@@ -444,19 +461,36 @@ class RouteConfig(Section, frozen=True, kw_only=True):
 
 
 class CircuitBreaker(Section, frozen=True, kw_only=True):
+    """When a failing deployment is left alone; unset is built in."""
+
     failure_threshold: Annotated[
-        Count, Meta(description="Failures in a row that exclude a deployment.")
-    ] = 5
+        Count | None,
+        Meta(
+            description="Failures in a row that exclude a deployment. "
+            f"Built in: {_CIRCUIT.failure_threshold}."
+        ),
+    ] = None
     recovery_timeout: Annotated[
-        Annotated[float, Meta(gt=0, le=86_400)],
-        Meta(description="Seconds until an excluded deployment is tried again."),
-    ] = 60.0
+        Annotated[float, Meta(gt=0, le=86_400)] | None,
+        Meta(
+            description="Seconds until an excluded deployment is tried again, more while it goes on "
+            f"failing. Built in: {_CIRCUIT.open_s:g} (the reference: 60)."
+        ),
+    ] = None
     min_requests: Annotated[
-        Count, Meta(description="Requests in a short while before a share of failures counts.")
-    ] = 10
+        Count | None,
+        Meta(
+            description=f"Requests within {_CIRCUIT.window_s:g} seconds before a share of failures "
+            f"counts. Built in: {_CIRCUIT.min_requests} (the reference: 10)."
+        ),
+    ] = None
     success_threshold: Annotated[
-        Count, Meta(description="Successful trials that end the exclusion.")
-    ] = 3
+        Count | None,
+        Meta(
+            description="Successful trials that end the exclusion. "
+            f"Built in: {_CIRCUIT.success_threshold} (the reference: 3)."
+        ),
+    ] = None
 
 
 class LoadBalancer(Section, frozen=True, kw_only=True):
@@ -711,7 +745,13 @@ class AuthConfig(Section, frozen=True, kw_only=True):
 
 
 class MetricsConfig(Section, frozen=True, kw_only=True):
-    enabled: Annotated[bool, Meta(description="Answer at `/metrics`.")] = True
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Answer at `/metrics`.",
+            extra={"unused": "/metrics always answers; require_key closes it to strangers"},
+        ),
+    ] = True
     port: Annotated[
         Port,
         Meta(

@@ -192,9 +192,12 @@ providers:
     assert found == [("a", "openai", 5, None), ("b", "openai", 5, None), ("c", "openai", 5, 7)]
 
 
-def test_provider_types_are_folded_and_checked() -> None:
-    loaded = read("providers: [{name: a, provider_type: OpenAI}]", provider_types=("openai",))
-    assert loaded.config.providers[0].provider_type == "openai"
+@pytest.mark.parametrize("written", ["openai_compatible", "OpenAI-Compatible"])
+def test_provider_types_are_folded_and_checked(written: str) -> None:
+    loaded = read(
+        f"providers: [{{name: a, provider_type: {written}}}]", provider_types=("openai_compatible",)
+    )
+    assert loaded.config.providers[0].provider_type == written.lower()
 
 
 def test_prices_are_exact() -> None:
@@ -246,7 +249,12 @@ NOTICED = [
     ("server: {workers: 4}", "1:19: server.workers"),
     ("server: {timeout: 60}", "1:19: server.timeout"),
     ("server: {dev_mode: true}", "1:20: server.dev_mode"),
-    ("server: {tls: {cert_file: a, key_file: b}}", "1:15: server.tls"),
+    ("server: {tls: {cert_file: a, key_file: b, http2: true}}", "1:50: server.tls.http2"),
+    ("monitoring: {metrics: {enabled: false}}", "1:33: monitoring.metrics.enabled"),
+    (
+        "providers: [{name: a, provider_type: openai, api_version: '2024-10-21'}]",
+        "1:59: providers[0].api_version",
+    ),
     ("server: {features: [x]}", "1:20: server.features"),
     ("server: {trusted_proxies: [10.0.0.1]}", "1:27: server.trusted_proxies"),
     (
