@@ -1,0 +1,59 @@
+"""One gateway and one independent upstream for all client tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.servers import KEY, Aimock, Server, aimock, free_port, portico
+
+NARROW_KEY = "sk-only-mini-0123456789"
+EXPIRED_KEY = "sk-expired-0123456789"
+
+_CONFIG = """
+providers:
+  - name: mock
+    provider_type: openai_compatible
+    base_url: "{upstream}/v1"
+    api_key: "sk-upstream-secret-0123456789"
+    models: [gpt-4o-mini, gpt-4o, text-embedding-3-small, omni-moderation-latest, gpt-image-1, tts-1]
+  # A provider that limits or fails is left alone for a while; these do so without harm to the first.
+  - name: limiting
+    provider_type: openai_compatible
+    base_url: "{upstream}/v1"
+    models: [limited-model]
+  - name: failing
+    provider_type: openai_compatible
+    base_url: "{upstream}/v1"
+    models: [broken-model]
+  - name: dead
+    provider_type: openai_compatible
+    base_url: "http://127.0.0.1:{nobody}/v1"
+    api_key: "sk-dead-0123456789"
+    models: [dead-model]
+models:
+  - name: fast
+    targets: [mock/gpt-4o-mini]
+keys:
+  - {{name: all, key: {key}}}
+  - {{name: narrow, key: {narrow}, models: [gpt-4o-mini]}}
+  - {{name: expired, key: {expired}, expires_at: "2024-01-01T00:00:00Z"}}
+"""
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
+    with aimock(tmp_path_factory.mktemp("aimock")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(upstream: Aimock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = _CONFIG.format(
+        upstream=upstream.server.url,
+        nobody=free_port(),
+        key=KEY,
+        narrow=NARROW_KEY,
+        expired=EXPIRED_KEY,
+    )
+    with portico(tmp_path_factory.mktemp("portico"), config) as running:
+        yield running
