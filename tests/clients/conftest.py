@@ -15,8 +15,14 @@ providers:
     provider_type: openai_compatible
     base_url: "{upstream}/v1"
     api_key: "sk-upstream-secret-0123456789"
-    models: [gpt-4o-mini, gpt-4o, text-embedding-3-small, omni-moderation-latest, gpt-image-1, tts-1]
-  # A provider that limits or fails is left alone for a while; these do so without harm to the first.
+    models:
+      - gpt-4o-mini
+      - gpt-4o
+      - text-embedding-3-small
+      - omni-moderation-latest
+      - gpt-image-1
+      - tts-1
+  # A provider that limits or fails is left alone for a while; these spare the first.
   - name: limiting
     provider_type: openai_compatible
     base_url: "{upstream}/v1"

@@ -1,4 +1,4 @@
-"""Real servers for the client tests, started as their users start them, each on a port of its own."""
+"""Real servers for the client tests, started as their users start them."""
 
 import contextlib
 import json

@@ -6,7 +6,6 @@ import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
