@@ -54,6 +54,16 @@ REFERENCE_NAMES: dict[str, str] = {
     "LITELLM_ENTERPRISE_ENABLED": "enterprise.enabled",
 }
 
+_WITHOUT_EFFECT: dict[str, str] = {
+    "LITELLM_SQLITE_PATH": "calls are recorded in the journal of data_dir",
+}
+_WHOSE = "has no effect: LITELLM_PROVIDERS names no such provider, or it has no such setting"
+_FLAGS: dict[str, str] = {
+    "monitoring.logging.level": "--log-level",
+    "monitoring.logging.format": "--log-format",
+}
+"""Where a flag is not called after the last part of its setting."""
+
 PROVIDER_FIELDS: dict[str, str] = {
     "TYPE": "provider_type",
     "API_KEY": "api_key",
@@ -85,11 +95,18 @@ def overlay(
 
     Adds to `problems` what contradicts the tree's shape. Returns notices of names that are none.
     """
-    notices: list[Notice] = []
+    notices = [
+        Notice(Place(variable), "", f"has no effect: {instead}")
+        for variable, instead in _WITHOUT_EFFECT.items()
+        if variable in environ
+    ]
+    if environ.get("LITELLM_VERBOSE", "").lower() in ("1", "true", "yes", "on"):
+        level = _scalar("debug", "LITELLM_VERBOSE")
+        _write(root, ["monitoring", "logging", "level"], level, problems)
     for variable, path in REFERENCE_NAMES.items():
         if variable in environ:
             _write(root, path.split("."), _scalar(environ[variable], variable), problems)
-    _reference_providers(root, environ, problems)
+    notices += _reference_providers(root, environ, problems)
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
             parts = variable[len(PREFIX) :].lower().split("__")
@@ -99,7 +116,7 @@ def overlay(
             elif not _ORCHESTRATOR.fullmatch(variable):
                 notices.append(Notice(Place(variable), "", _no_setting(unknown)))
     for path, value in flags.items():
-        place = f"--{path.rpartition('.')[2].replace('_', '-')}"
+        place = _FLAGS.get(path) or f"--{path.rpartition('.')[2].replace('_', '-')}"
         _write(root, path.split("."), _scalar(value, place), problems)
     return notices
 
@@ -138,7 +155,9 @@ def _scalar(value: str, source: str) -> Scalar:
 
 def _reference_providers(
     root: yaml_tree.Mapping, environ: Mapping[str, str], problems: list[Problem]
-) -> None:
+) -> list[Notice]:
+    """Returns notices of the `LITELLM_PROVIDER_` variables that belong to nothing."""
+    used: set[str] = set()
     names = [name.strip() for name in environ.get("LITELLM_PROVIDERS", "").split(",")]
     for name in filter(None, names):
         prefix = f"LITELLM_PROVIDER_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_"
@@ -149,8 +168,14 @@ def _reference_providers(
             _write(root, [*entry, "provider_type"], _scalar(name, place), problems)
         for ending, field in PROVIDER_FIELDS.items():
             if prefix + ending in environ:
+                used.add(prefix + ending)
                 value = _scalar(environ[prefix + ending], prefix + ending)
                 _write(root, [*entry, field], value, problems)
+    return [
+        Notice(Place(variable), "", _WHOSE)
+        for variable in sorted(environ)
+        if variable.startswith("LITELLM_PROVIDER_") and variable not in used
+    ]
 
 
 def _has_type(root: yaml_tree.Mapping, name: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -22,6 +23,9 @@ from portico.config.schema import Config
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 __all__ = ["MAX_FILE_BYTES", "ConfigInvalid", "Loaded", "Notice", "Place", "Problem", "load"]
+
+
+_Said = TypeVar("_Said", Problem, Notice)
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -70,7 +74,8 @@ def load(
         found = sorted(dict.fromkeys(decoder.problems), key=_by_place)[:MAX_PROBLEMS]
         shown = [_without(problem, decoder.filled) for problem in found]
         raise ConfigInvalid([_with_line(p, lines, decoder.hidden) for p in shown])
-    return Loaded(config, tuple(notices + decoder.notices))
+    seen = [_without(notice, decoder.filled) for notice in notices + decoder.notices]
+    return Loaded(config, tuple(seen))
 
 
 def _by_place(problem: Problem) -> tuple[bool, int, int]:
@@ -124,18 +129,18 @@ def _set_loopback(root: yaml_tree.Mapping) -> None:
     root.keys["server"] = place
 
 
-def _without(problem: Problem, filled: Collection[str]) -> Problem:
-    """What a variable held may be a secret in the wrong place: a problem names it by `${…}`."""
+def _without(said: _Said, filled: Collection[str]) -> _Said:
+    """What a variable held may be a secret in the wrong place: it is named by `${…}`."""
     values = [re.escape(value) for value in filled if len(value) >= 6]
     if not values:
-        return problem
+        return said
     pattern = re.compile("|".join(sorted(values, key=len, reverse=True)), re.IGNORECASE)
-    return msgspec.structs.replace(
-        problem,
-        path=pattern.sub("${…}", problem.path),
-        what=pattern.sub("${…}", problem.what),
-        hint=pattern.sub("${…}", problem.hint),
-    )
+    words = {
+        field: pattern.sub("${…}", value)
+        for field in said.__struct_fields__
+        if isinstance(value := getattr(said, field), str)
+    }
+    return msgspec.structs.replace(said, **words)
 
 
 def _with_line(

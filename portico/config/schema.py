@@ -473,8 +473,8 @@ class CircuitBreaker(Section, frozen=True, kw_only=True):
     recovery_timeout: Annotated[
         Annotated[float, Meta(gt=0, le=86_400)] | None,
         Meta(
-            description="Seconds until an excluded deployment is tried again, more while it goes on "
-            f"failing. Built in: {_CIRCUIT.open_s:g} (the reference: 60)."
+            description="Seconds until an excluded deployment is tried again, more while it goes "
+            f"on failing. Built in: {_CIRCUIT.open_s:g} (the reference: 60)."
         ),
     ] = None
     min_requests: Annotated[

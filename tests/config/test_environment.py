@@ -124,6 +124,23 @@ def test_the_references_providers() -> None:
     )
 
 
+def test_the_references_other_names() -> None:
+    assert read("", {"LITELLM_VERBOSE": "true"}).config.monitoring.logging.level == "debug"
+    assert read("", {"LITELLM_VERBOSE": "0"}) == Loaded(Config())
+    environ = {
+        "LITELLM_SQLITE_PATH": "x.db",
+        "LITELLM_PROVIDERS": "openai",
+        "LITELLM_PROVIDER_OPENAI_APIKEY": "sk-1",
+        "LITELLM_PROVIDER_GROQ_API_KEY": "gsk-1",
+    }
+    whose = "has no effect: LITELLM_PROVIDERS names no such provider, or it has no such setting"
+    assert [str(notice) for notice in read("", environ).notices] == [
+        "LITELLM_SQLITE_PATH: has no effect: calls are recorded in the journal of data_dir",
+        f"LITELLM_PROVIDER_GROQ_API_KEY: {whose}",
+        f"LITELLM_PROVIDER_OPENAI_APIKEY: {whose}",
+    ]
+
+
 def test_the_references_provider_of_the_file_keeps_its_type() -> None:
     text = "providers: [{name: main, provider_type: openai}]"
     environ = {"LITELLM_PROVIDERS": "main", "LITELLM_PROVIDER_MAIN_API_KEY": "k"}
@@ -177,6 +194,12 @@ def test_what_others_set_is_left_alone(variable: str) -> None:
             {},
             {"server.port": "99999"},
             "--port: server.port: must be at least 0 and at most 65535",
+        ),
+        (
+            {},
+            {"monitoring.logging.level": "loud"},
+            "--log-level: monitoring.logging.level: must be one of the known values; known: trace, "
+            "debug, info, warn, warning, error, critical",
         ),
         (
             {"PORTICO_KEYS": "[a"},

@@ -353,3 +353,13 @@ def test_patterns_and_the_catalogs_models_are_believed() -> None:
         "model_aliases: {old: f, older: old, x: some-catalog-model}\n"
     )
     assert notices(text) == []
+
+
+def test_a_notice_does_not_show_what_a_variable_held() -> None:
+    text = (
+        "providers: [{name: a, provider_type: openai, models: [m]}]\n"
+        "models:\n  - name: f\n    targets: [a/m]\n    fallbacks: {general: ['${WRONG}']}\n"
+    )
+    assert notices(text, {"WRONG": "hunter2hunter2"}) == [
+        "g.yaml:5:27: models[0].fallbacks.general[0]: left out: no model or route is named '${…}'"
+    ]
