@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from portico.config.decode import default_of, describe, members, type_of, unwrap
 from portico.config.environment import (
     NOT_SETTINGS,
     PROVIDER_FIELDS,
     REFERENCE_NAMES,
     variable_name,
 )
+from portico.config.kinds import default_of, describe, members, type_of, unwrap
 from portico.config.schema import STRATEGIES, Config
 from portico.types.secret import Secret
 

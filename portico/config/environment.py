@@ -14,10 +14,10 @@ from functools import cache
 from msgspec import inspect
 
 from portico.config import yaml_tree
-from portico.config.decode import members, moved, type_of, unwrap
+from portico.config.kinds import members, type_of, unwrap
 from portico.config.problem import Notice, Place, Problem, suggest
 from portico.config.schema import Config, ProviderConfig
-from portico.config.yaml_tree import Node, Scalar
+from portico.config.yaml_tree import Node, Scalar, moved
 from portico.types.secret import Secret
 
 PREFIX = "PORTICO_"

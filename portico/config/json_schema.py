@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from portico.config.decode import default_of, members, type_of, unwrap
+from portico.config.kinds import default_of, members, type_of, unwrap
 from portico.config.schema import Config
 from portico.types.secret import Secret
 

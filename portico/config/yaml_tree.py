@@ -81,6 +81,16 @@ def plain_value(node: Node) -> Any:
     return resolve(node)
 
 
+def moved(node: Node, place: Place) -> Node:
+    """The tree as if it stood at one place: a variable's value has no lines of its own."""
+    if isinstance(node, Sequence):
+        return Sequence(place, [moved(item, place) for item in node.items])
+    if isinstance(node, Mapping):
+        items = {key: moved(item, place) for key, item in node.items.items()}
+        return Mapping(place, items, dict.fromkeys(items, place))
+    return msgspec.structs.replace(node, place=place)
+
+
 def parse(text: str, *, name: str) -> tuple[Node | None, list[Problem]]:
     """The tree (`None` for an empty document) and what is wrong with its form."""
     builder = _Builder(name)

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from portico.config.decode import members, type_of, unwrap
 from portico.config.document import configuration_markdown
 from portico.config.json_schema import schema, schema_json
+from portico.config.kinds import members, type_of, unwrap
 from portico.config.load import load
 from portico.config.schema import Config
 
