@@ -8,8 +8,8 @@ from portico.types.http import HttpHead, HttpRequest, HttpResponse, StreamSink
 class UpstreamStream(Protocol):
     """A provider's answer whose head and first body bytes are here, and the rest not yet read.
 
-    Until `attach`, arriving bytes are held, bounded, and then the connection is paused. Whoever gets
-    one of these attaches a sink or closes it.
+    Until `attach`, arriving bytes are held, bounded, and then the connection is paused. Whoever
+    gets one of these attaches a sink or closes it.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""What the HTTP tests share: a raw client, a server around a dispatcher, scripted providers, a clock."""
+"""What the HTTP tests share: a raw client, a server, scripted providers, a clock."""
 
 import asyncio
 import contextlib
@@ -176,7 +176,7 @@ async def serving(
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (conditions of many kinds, and only in tests)
             await asyncio.sleep(0.001)
 
 

@@ -639,7 +639,7 @@ def test_draining_answers_everybody_and_ends_connections(run: Run) -> None:
 
             server.stop_accepting()
             assert await idle.rest() == b""
-            with pytest.raises(OSError):
+            with pytest.raises(ConnectionRefusedError):
                 await served.client()
             responder.start(200, TEXT, b"a")
             asyncio.get_running_loop().call_later(0.03, responder.finish, b"b")

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import re
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -79,13 +81,13 @@ def play(pieces: list[bytes]) -> tuple[list[Request], list[int]]:
         if transport.is_open:
             connection.data_received(piece)
     connection.connection_lost(None)
-    statuses = [int(part[:3]) for part in transport.written.split(b"HTTP/1.1 ")[1:]]
+    statuses = [int(code) for code in re.findall(rb"HTTP/1\.1 (\d+) [A-Z]", transport.written)]
     return server.seen, [status for status in statuses if status != 100]
 
 
 def cut(wire: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted({place % (len(wire) + 1) for place in places}), len(wire)]
-    return [wire[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [wire[a:b] for a, b in pairwise(edges) if a < b]
 
 
 PIECES = [
