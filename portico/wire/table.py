@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
 from portico.wire.openai_chat import dialect as openai_chat
 
-_BOTH: Final[tuple[ChatDialect, ...]] = (openai_chat,)
+_BOTH: Final[tuple[ChatDialect, ...]] = (openai_chat, anthropic_messages)
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
 """What clients may speak."""

@@ -141,13 +141,16 @@ def stop_reason(finish_reason: str | None, *, has_calls: bool, has_refusal: bool
 
 
 def finish_reason(
-    stop: StopReason, native: str | None, *, is_own: bool, has_calls: bool, is_legacy: bool
+    stop: StopReason, native: str | None, *, is_own: bool, has: frozenset[str], is_legacy: bool
 ) -> str:
+    """`has` names the kinds of blocks in the choice: a refusal in words is an ordinary stop here."""
     if is_own and native:
         return native
+    if stop == "refusal" and "refusal" not in has:
+        return "content_filter"
     if is_legacy and stop == "tool_calls":
         return "function_call"
-    if stop == "pause" and has_calls:
+    if stop == "pause" and "tool_call" in has:
         return "tool_calls"
     return FINISH_REASONS[stop]
 
@@ -188,13 +191,13 @@ def write_response(
 def _write_choice(
     choice: Choice, unsupported: Unsupported, is_own: bool, legacy: bool
 ) -> JsonObject:
-    has_calls = any(isinstance(block, ToolCall) for block in choice.content)
+    has = frozenset(str(block.__struct_config__.tag) for block in choice.content)
     written: JsonObject = {
         "index": choice.index,
         "message": write_answer(choice.content, unsupported, is_legacy=legacy),
         "logprobs": choice.logprobs,
         "finish_reason": finish_reason(
-            choice.stop, choice.native_stop, is_own=is_own, has_calls=has_calls, is_legacy=legacy
+            choice.stop, choice.native_stop, is_own=is_own, has=has, is_legacy=legacy
         ),
     }
     if is_own and choice.extra:

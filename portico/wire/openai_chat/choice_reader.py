@@ -109,6 +109,7 @@ class ChoiceReader:
         "_calls",
         "_details",
         "_has_refusal",
+        "_has_thought",
         "_home",
         "_keys",
         "_next",
@@ -117,6 +118,7 @@ class ChoiceReader:
         "_open_kind",
         "_reasoning_field",
         "_signature",
+        "_thinks_in_blocks",
         "is_finished",
     )
 
@@ -129,6 +131,8 @@ class ChoiceReader:
         self._reasoning_field = "reasoning_content"
         self._details: list[JsonObject] = []
         self._signature: ProviderState | None = None
+        self._has_thought = False
+        self._thinks_in_blocks = False
         self._audio: int | None = None
         self._calls: list[_OpenCall] = []
         self._keys: dict[int | str, _OpenCall] = {}
@@ -194,7 +198,9 @@ class ChoiceReader:
             text = text or details_text(delta.reasoning_details)
         blocks = map(read_thinking_block, delta.thinking_blocks or ())
         known = [block for block in blocks if block is not None]
-        text = text or "".join(block.text for block in known if isinstance(block, Thinking))
+        if not text and not self._has_thought:
+            text = "".join(block.text for block in known if isinstance(block, Thinking))
+            self._thinks_in_blocks = bool(text)
         has_signature = any(block.state for block in known if isinstance(block, Thinking))
         if text or has_signature or delta.reasoning_details:
             if self._open_kind != "thinking":
@@ -204,12 +210,14 @@ class ChoiceReader:
             merge_details(self._details, delta.reasoning_details or [])
             if text:
                 assert self._open is not None
+                self._has_thought = not self._thinks_in_blocks
                 events.append(ThinkingDelta(self._open, text, self._number))
         for block in known:
             if isinstance(block, RedactedThinking):
                 self._whole(block, events)
             elif block.state is not None:
                 self._signature = block.state
+                self._close_open(events)  # a signature is the last of its block
 
     def _parts(self, content: list[Any], events: list[Event]) -> None:
         """Mistral streams lists: `thinking` chunks, then text."""
@@ -326,6 +334,8 @@ class ChoiceReader:
             events.append(SignatureDelta(self._open, state, self._number))
             self._details = []
             self._signature = None
+            self._has_thought = False
+            self._thinks_in_blocks = False
         events.append(BlockStop(self._open, self._number))
         self._open = None
         self._open_kind = ""

@@ -292,7 +292,10 @@ class ChatStreamWriter:
             finish.stop,
             finish.native_stop,
             is_own=self._is_own,
-            has_calls=self._choices[finish.choice].calls > 0,
+            has=frozenset(
+                str(written.block.__struct_config__.tag)
+                for written in self._choices[finish.choice].blocks.values()
+            ),
             is_legacy=self._is_legacy,
         )
         choice: JsonObject = {
