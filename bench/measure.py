@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -238,12 +237,3 @@ def resident_mib(pgid: int) -> float:
             match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
             total += int(match[1]) if match else 0
     return round(total / 1024, 1)
-
-
-def median_ms(argv: list[str], times: int, env: dict[str, str]) -> float:
-    def once() -> float:
-        begin = time.perf_counter()
-        subprocess.run(argv, check=True, env=env)
-        return (time.perf_counter() - begin) * 1e3
-
-    return statistics.median(once() for _ in range(times))

@@ -170,9 +170,12 @@ def _latency(
 
 
 def _import_ms() -> float:
+    """The import alone, without the interpreter's own start."""
+    clock = "import time; t = time.perf_counter(); import portico; print(time.perf_counter() - t)"
+    argv = [sys.executable, "-c", clock]
     env = environment({"PYTHONPATH": str(ROOT)})
-    nothing = measure.median_ms([sys.executable, "-c", "pass"], 15, env)
-    return round(measure.median_ms([sys.executable, "-c", "import portico"], 15, env) - nothing, 1)
+    times = [subprocess.run(argv, env=env, capture_output=True, check=True) for _ in range(9)]
+    return round(statistics.median(float(one.stdout) for one in times) * 1e3, 1)
 
 
 def _median(values: Iterable[float]) -> float:
