@@ -12,6 +12,7 @@ from random import Random
 import msgspec
 
 from portico.routing.health import DeploymentState
+from portico.types.deployment import Deployment
 
 Candidates = Sequence[DeploymentState]
 
@@ -36,7 +37,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     session: bytes | None = None
     """Calls with the same one belong together (`affinity.session_of`)."""
-    expected_cost: Callable[[DeploymentState], int | None] | None = None
+    expected_cost: Callable[[Deployment], int | None] | None = None
     """Nano-USD this very call may cost there, `None` where unpriced; for `cost_based`."""
 
 
@@ -103,7 +104,7 @@ def cost_based(
     price = request.expected_cost
     if price is None:
         return least_busy(candidates, request, now, rng, turn)
-    costs = [price(state) for state in candidates]
+    costs = [price(state.deployment) for state in candidates]
     return _lowest([math.inf if cost is None else cost for cost in costs], rng)
 
 
@@ -202,7 +203,7 @@ def _lowest(scores: Sequence[float], rng: Random) -> int:
 
 
 def _cost(state: DeploymentState, request: RoutingRequest, now: float) -> float | None:
-    return None if request.expected_cost is None else request.expected_cost(state)
+    return None if request.expected_cost is None else request.expected_cost(state.deployment)
 
 
 _SHUFFLE = Strategy(simple_shuffle, None, "at random, by weight")
