@@ -98,7 +98,12 @@ class App:
             log=self.log,
         )
         self._adopted(snapshot)
-        pages = Pages(self.gateway, self.metrics.render, config_name)
+        pages = Pages(
+            self.gateway,
+            render_metrics=self.metrics.render,
+            metrics_enabled=config.monitoring.metrics.enabled,
+            config_name=config_name,
+        )
         dispatch = Dispatcher(
             self.gateway,
             pages=pages.handlers(),
@@ -120,7 +125,7 @@ class App:
             from portico.api.control_plane import build_control_plane
             from portico.http.asgi import AsgiAdapter
 
-            self._control_plane = AsgiAdapter(build_control_plane())
+            self._control_plane = AsgiAdapter(build_control_plane(), write_error, self.log)
         self._control_plane(request, responder)
 
     def _snapshot(self, config: Config, before: Snapshot | None) -> Snapshot:
@@ -195,7 +200,7 @@ class App:
         self.server.close()
         await self.integrations.shutdown()
         if self._control_plane is not None:
-            await self._control_plane.close()
+            await self._control_plane.shutdown()
         await self.pool.close()
         self.journal.close()
         self.log.info("stopped")

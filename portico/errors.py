@@ -1,8 +1,8 @@
 """Every error that a client or an operator can meet, as one tree.
 
-Each class knows its HTTP status, its public code, its OpenAI `type`, whether another try may help, and
-who is to blame. Dialects turn an instance into bytes (`wire/<dialect>.write_error`); the engine asks only
-the class attributes. Retryable is never the default.
+Each class knows its HTTP status, its public code, its OpenAI `type`, whether another try may
+help, and who is to blame. Dialects turn an instance into bytes (`wire/<dialect>.write_error`);
+the engine asks only the class attributes. Retryable is never the default.
 
     GatewayError
     ├── ClientError                   the caller can mend it
@@ -58,7 +58,9 @@ Blame = Literal["client", "gateway", "upstream"]
 
 
 class GatewayError(Exception):
-    """The root: `message` says what was wrong, where, and how to mend it; it never holds a secret."""
+    """The root: `message` says what was wrong, where, and how to mend it; it never holds a
+    secret.
+    """
 
     status: int = 500
     code: str = "internal_error"

@@ -1,5 +1,6 @@
 """What the gateway answers itself: models, health, status, metrics."""
 
+import asyncio
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from portico.api.dispatch import Handler
 from portico.engine import admission
 from portico.engine.gateway import Gateway
 from portico.engine.snapshot import ModelListing
-from portico.errors import JournalUnavailable, ModelNotFound
+from portico.errors import JournalUnavailable, ModelNotFound, NotFound
 from portico.policy import access
 from portico.routing.health import describe
 from portico.types.http import Request, Responder
@@ -25,10 +26,16 @@ class Pages:
     """Handlers by the names that `endpoints.PAGES` gives them."""
 
     def __init__(
-        self, gateway: Gateway, render_metrics: Callable[[bool], bytes], config_name: str | None
+        self,
+        gateway: Gateway,
+        *,
+        render_metrics: Callable[[bool], bytes],
+        metrics_enabled: bool,
+        config_name: str | None,
     ) -> None:
         self._gateway = gateway
         self._render_metrics = render_metrics
+        self._metrics_enabled = metrics_enabled
         self._config_name = config_name
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -125,11 +132,20 @@ class Pages:
         return replies.send_json(responder, request_id, answer)
 
     def metrics(self, request: Request, responder: Responder, request_id: str) -> int:
+        """Rendered in a thread: with many series it takes longer than the event loop may stand."""
+        if not self._metrics_enabled:
+            raise NotFound("Metrics are switched off: monitoring.metrics.enabled is false.")
         wants_openmetrics = _OPENMETRICS in request.headers.get(b"accept", b"")
         kind = _OPENMETRICS + b"; version=1.0.0; charset=utf-8" if wants_openmetrics else _TEXT
-        return replies.send_text(
-            responder, request_id, self._render_metrics(wants_openmetrics), kind
+        rendering = asyncio.get_running_loop().run_in_executor(
+            None, self._render_metrics, wants_openmetrics
         )
+
+        def send(rendered: asyncio.Future[bytes]) -> None:
+            replies.send_text(responder, request_id, rendered.result(), kind)
+
+        rendering.add_done_callback(send)
+        return 200
 
 
 def _listed(one: ModelListing) -> dict[str, str | int]:

@@ -46,7 +46,7 @@ _PLAIN_KEY = re.compile(r"[\w-]+")
 _NO_EXTRA: dict[str, Any] = {}
 
 
-class TooLarge(Exception):  # noqa: N818 - ends the walk; the problem is recorded already
+class TooLarge(Exception):
     pass
 
 

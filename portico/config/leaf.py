@@ -16,7 +16,7 @@ from portico.config.problem import suggest
 from portico.config.yaml_tree import Scalar
 
 
-class Unfit(Exception):  # noqa: N818 - says that one alternative of a type does not take the value
+class Unfit(Exception):
     """`what` is empty where only the kind is wrong; a NUL in it is where the value is shown."""
 
     def __init__(self, what: str = "", hint: str = "") -> None:

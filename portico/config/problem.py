@@ -83,7 +83,7 @@ class Notice(msgspec.Struct, frozen=True):
         return where + self.message
 
 
-class ConfigInvalid(ConfigError):  # noqa: N818 - what it says of the configuration
+class ConfigInvalid(ConfigError):
     """Holds every problem that was found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

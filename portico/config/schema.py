@@ -749,7 +749,6 @@ class MetricsConfig(Section, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Answer at `/metrics`.",
-            extra={"unused": "/metrics always answers; require_key closes it to strangers"},
         ),
     ] = True
     port: Annotated[

@@ -105,7 +105,7 @@ def parse(text: str, *, name: str) -> tuple[Node | None, list[Problem]]:
         return None, builder.problems
 
 
-class _Stop(Exception):  # noqa: N818 - ends the walk; the problem is recorded already
+class _Stop(Exception):
     pass
 
 

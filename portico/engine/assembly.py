@@ -14,6 +14,7 @@ from msgspec import structs
 from portico.catalog import models as model_catalog
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
 from portico.config.schema import (
+    CircuitBreaker,
     Config,
     KeyConfig,
     ModelPrice,
@@ -28,6 +29,7 @@ from portico.errors import ConfigError
 from portico.policy.pricing import PriceTable
 from portico.providers import echo
 from portico.types.deployment import (
+    CircuitPolicy,
     Deployment,
     Fallbacks,
     Limits,
@@ -193,6 +195,7 @@ class _House:
         self._config = config
         self._providers = providers
         self._now = now
+        self._circuit = _circuit(config.router.circuit_breaker)
 
     def routes(self) -> dict[str, Route]:
         routes: dict[str, Route] = {}
@@ -273,10 +276,10 @@ class _House:
         )
 
     def _route(self, route: RouteConfig) -> Route:
-        first = self._providers[route.targets[0].provider]
+        deployments, first = self._targets(route)
         return Route(
             name=route.name,
-            deployments=self._targets(route),
+            deployments=deployments,
             strategy=route.strategy or self._config.router.strategy,
             fallbacks=_fallbacks(route),
             timeouts=self._timeouts(first, route.timeouts),
@@ -284,22 +287,29 @@ class _House:
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
-        first = self._providers[route.targets[0].provider]
+        deployments, first = self._targets(route)
         return RoutePattern(
             pattern=route.name,
-            templates=self._targets(route),
+            templates=deployments,
             strategy=route.strategy or self._config.router.strategy,
             fallbacks=_fallbacks(route),
             timeouts=self._timeouts(first, route.timeouts),
             retry=self._retry(first, route.retries),
         )
 
-    def _targets(self, route: RouteConfig) -> tuple[Deployment, ...]:
-        return tuple(
+    def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "_Known"]:
+        """The deployments of enabled providers, in order, and the provider of the first."""
+        targets = [target for target in route.targets if target.provider in self._providers]
+        if not targets:
+            raise ConfigError(
+                f"models: {route.name}: none of its targets is at an enabled provider; enable one, "
+                "or take the route out."
+            )
+        deployments = tuple(
             self._deployment(self._providers[target.provider], target.model, target, priority)
-            for priority, target in enumerate(route.targets)
-            if target.provider in self._providers
+            for priority, target in enumerate(targets)
         )
+        return deployments, self._providers[targets[0].provider]
 
     def _deployment(
         self,
@@ -317,6 +327,8 @@ class _House:
             weight=weight,
             priority=priority,
             limits=Limits(config.rpm, config.tpm, config.max_concurrent_requests),
+            circuit=self._circuit,
+            tags=config.tags,
         )
 
     def _timeouts(self, known: _Known, own: TimeoutsConfig | None) -> Timeouts:
@@ -357,6 +369,16 @@ class _House:
             base_delay_s=pick("base_delay", built_in.base_delay_s),
             max_delay_s=pick("max_delay", built_in.max_delay_s),
         )
+
+
+def _circuit(given: CircuitBreaker) -> CircuitPolicy:
+    built_in = CircuitPolicy()
+    return CircuitPolicy(
+        failure_threshold=given.failure_threshold or built_in.failure_threshold,
+        open_s=given.recovery_timeout or built_in.open_s,
+        min_requests=given.min_requests or built_in.min_requests,
+        success_threshold=given.success_threshold or built_in.success_threshold,
+    )
 
 
 def _fallbacks(route: RouteConfig) -> Fallbacks:

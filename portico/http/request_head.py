@@ -2,10 +2,11 @@
 
 llhttp (through httptools) checks the grammar and refuses bare CR or LF, folded lines, control
 bytes, bad names, repeated or malformed `content-length`, and `content-length` beside
-`transfer-encoding`. This file closes what llhttp 9 lets through: several spaces in the request
-line, HTTP/0.9 and 2.0, other protocols' versions, a missing or repeated `host`, codings other than
-`chunked`, `chunked` in HTTP/1.0, upgrades with a body, fragments and foreign authorities in the
-target, and paths that two readers may read differently. RFC 9110 and RFC 9112, read 2026-11-23.
+`transfer-encoding`. This file closes what llhttp 9 lets through: line ends before the method,
+several spaces in the request line, HTTP/0.9 and 2.0, other protocols' versions, a missing or
+repeated `host`, codings other than `chunked`, `chunked` in HTTP/1.0, upgrades with a body,
+fragments and foreign authorities in the target, and paths that two readers may read differently.
+RFC 9110 and RFC 9112, read 2026-11-23.
 """
 
 import re
@@ -22,6 +23,7 @@ _MINOR_VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _METHODS = {
     name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 }
+_METHOD = re.compile(rb"[A-Z][A-Z-]{0,31}\Z")
 _HTTP_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]{2,}\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::[0-9]{0,5})?\Z")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -87,6 +89,8 @@ def read_head(
         raise _wrong_version(version)
     if head.count(b"\r\n") - 2 > max_headers:
         raise HeadersTooLarge(f"more than {max_headers} header fields")
+    if method not in _METHODS and not _METHOD.match(method):
+        raise MalformedHttp("the request does not start with a method")
     headers = _read_fields(head)
     if len(target) <= _MAX_CACHED_TARGET:
         path, query, authority = _read_target_cached(target, encoded_slash_under)

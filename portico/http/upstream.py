@@ -40,7 +40,7 @@ _MAX_HELD = 256 * 1024
 _IDLE_RACE_S = 1.0
 
 
-class IdleRaceLost(Exception):  # noqa: N818 (it never leaves the pool)
+class IdleRaceLost(Exception):
     """The provider closed a kept-alive connection as we were about to use it."""
 
 
@@ -243,7 +243,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         body = self._body
-        if not body:
+        if self._is_complete:
+            self._has_extra = True
+        elif not body:
             self._body = data
         elif type(body) is bytearray:
             body += data

@@ -112,7 +112,9 @@ class RateWindow:
 
     def used(self, now: float) -> tuple[int, int]:
         """Requests and tokens of the last minute."""
-        self._advance(int(now * _PER_WIDTH))
+        bucket = int(now * _PER_WIDTH)
+        if bucket != self._newest:
+            self._advance(bucket)
         return self.requests, self.tokens
 
     def _advance(self, bucket: int) -> int:

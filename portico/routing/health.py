@@ -169,7 +169,7 @@ class DeploymentState:
         limits = deployment.limits
         most = limits.max_concurrent_requests
         self.deployment = deployment
-        self.weight = deployment.weight
+        self.weight = max(deployment.weight, 1e-6)
         self.max_in_flight = float("inf") if most is None else most
         self.metered = limits.rpm is not None or limits.tpm is not None
         self.meter.limit(limits)

@@ -176,30 +176,29 @@ def used_share(state: DeploymentState, request: RoutingRequest, now: float) -> f
 
 def headroom(state: DeploymentState, now: float) -> float:
     """The smaller of what is left of tpm and of rpm, as a share; 1 without limits."""
+    if not state.metered:
+        return 1.0
     limits = state.deployment.limits
     requests, tokens = state.meter.used(now)
-    left = 1.0
+    used = 0.0
     if limits.rpm is not None:
-        left = min(left, 1.0 - requests / limits.rpm if limits.rpm else 0.0)
+        used = requests / limits.rpm if limits.rpm else 1.0
     if limits.tpm is not None:
-        left = min(left, 1.0 - tokens / limits.tpm if limits.tpm else 0.0)
-    return left
+        share = tokens / limits.tpm if limits.tpm else 1.0
+        if share > used:
+            used = share
+    return 1.0 - used
 
 
 def _lowest(scores: Sequence[float], rng: Random) -> int:
     """Index of the lowest, a random one of several."""
     lowest = min(scores)
-    first = scores.index(lowest)
-    ties = scores.count(lowest) if len(scores) > 1 else 1
-    if ties == 1:
-        return first
-    chosen = int(rng.random() * ties)
-    for index in range(first, len(scores)):
-        if scores[index] == lowest:
-            if chosen == 0:
-                return index
-            chosen -= 1
-    return first
+    index = scores.index(lowest)
+    ties = scores.count(lowest)
+    if ties > 1:
+        for _ in range(int(rng.random() * ties)):
+            index = scores.index(lowest, index + 1)
+    return index
 
 
 def _cost(state: DeploymentState, request: RoutingRequest, now: float) -> float | None:

@@ -14,8 +14,9 @@ from portico.types.usage import Spend, Usage
 class InferenceEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the API that leads to a provider.
 
-    `path` is what clients use after an optional prefix (`/v1`, `/openai/v1`) and what is appended to
-    a provider's base path. `default_model` stands in where the protocol lets clients leave it out.
+    `path` is what clients use after an optional prefix (`/v1`, `/openai/v1`) and what is appended
+    to a provider's base path. `default_model` stands in where the protocol lets clients leave it
+    out.
     """
 
     name: str
@@ -83,9 +84,9 @@ class Attempt:
 class Call:
     """The one mutable object of a request, owned by `engine.pipeline`.
 
-    `id` is the gateway's own and unique; `request_id` is what the client sees and may have chosen.
-    `received_at` is monotonic, `at` is UTC epoch seconds. `upstream_s` is the time spent waiting for
-    providers; the rest of a call's time is the gateway's overhead.
+    `id` is the gateway's own and unique; `request_id` is what the client sees and may have
+    chosen. `received_at` is monotonic, `at` is UTC epoch seconds. `upstream_s` is the time spent
+    waiting for providers; the rest of a call's time is the gateway's overhead.
     """
 
     __slots__ = (

@@ -46,9 +46,9 @@ class Origin(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """Seconds; each timer has one defined outcome, `UpstreamTimeout(timer=<its name>)`.
 
-    `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the answer's
-    first; `first_event` from there to the first byte of a streamed body; `idle` between two pieces of
-    a body; `total` from the first byte sent to the end.
+    `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the
+    answer's first; `first_event` from there to the first byte of a streamed body; `idle` between
+    two pieces of a body; `total` from the first byte sent to the end.
     """
 
     connect: float = 5.0

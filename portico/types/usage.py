@@ -10,10 +10,10 @@ import msgspec
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one attempt used; no unit is counted in two fields.
 
-    `input_tokens` are fresh text tokens: neither read from nor written to a prompt cache, nor audio or
-    image. `output_tokens` are visible text tokens: without reasoning, audio and image ones.
-    `input_tokens` and `output_tokens` of `None` mean that nobody said. `reported_total` is the
-    provider's own total, where it gave one, to be checked against.
+    `input_tokens` are fresh text tokens: neither read from nor written to a prompt cache, nor
+    audio or image. `output_tokens` are visible text tokens: without reasoning, audio and image
+    ones. `input_tokens` and `output_tokens` of `None` mean that nobody said. `reported_total` is
+    the provider's own total, where it gave one, to be checked against.
     """
 
     input_tokens: int | None = None

@@ -143,7 +143,7 @@ def stop_reason(finish_reason: str | None, *, has_calls: bool, has_refusal: bool
 def finish_reason(
     stop: StopReason, native: str | None, *, is_own: bool, has: frozenset[str], is_legacy: bool
 ) -> str:
-    """`has` names the kinds of blocks in the choice: a refusal in words is an ordinary stop here."""
+    """`has` names the kinds of blocks in the choice: a refusal in words is an ordinary stop."""
     if is_own and native:
         return native
     if stop == "refusal" and "refusal" not in has:
