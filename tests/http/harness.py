@@ -194,6 +194,7 @@ class Conversation:
         self.reader = reader
         self.writer = writer
         self.number = number
+        self.is_over = False
 
     async def request(self) -> tuple[bytes, bytes]:
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -250,6 +251,7 @@ async def provider(script: Script, *, ssl: tls.SSLContext | None = None) -> Asyn
             made.failures.append(error)
         finally:
             running.discard(task)
+            conversation.is_over = True
             writer.close()
 
     server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=ssl)
