@@ -4,9 +4,7 @@ One `DeploymentState` per deployment id, owned by the engine and kept over a rel
 configuration (`carry_over`). Every attempt holds a `Lease`: `started` takes it, `finished` or
 `released` gives it back, exactly once, at the true end of a stream.
 
-What keeps a deployment out is hard or soft. Hard are limits, cool-downs and the administrator's
-word. Soft are an open breaker and a refused credential: `router` overrules them when nothing else
-is left.
+What keeps a deployment out is `eligibility`'s; what an error means is `effects`'.
 
 Pure: `now` is monotonic seconds and is passed in, and so is randomness. One owner, no locks.
 """
@@ -14,7 +12,6 @@ Pure: `now` is monotonic seconds and is passed in, and so is randomness. One own
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from random import Random
-from typing import Literal, Protocol
 
 import msgspec
 
@@ -22,24 +19,8 @@ from portico.errors import GatewayError
 from portico.routing.circuit import Circuit
 from portico.routing.effects import effect_of
 from portico.routing.expectation import Expectation
+from portico.routing.meter import Meter
 from portico.types.deployment import Deployment, Limits
-
-Reason = Literal[
-    "disabled",
-    "draining",
-    "cooldown",
-    "max_concurrent_requests",
-    "rpm",
-    "tpm",
-    "credential",
-    "model_missing",
-    "circuit_open",
-    "circuit_probing",
-    "abilities",
-    "context_window",
-    "tags",
-    "region",
-]
 
 COOL_FIRST_S = 1.0
 COOL_MAX_S = 60.0
@@ -51,42 +32,6 @@ QUOTA_S = 300.0
 MISSING_S = 60.0
 CREDENTIAL_FIRST_S = 30.0
 CREDENTIAL_MAX_S = 3600.0
-
-
-class Excess(Protocol):
-    @property
-    def limit(self) -> Literal["rpm", "tpm", "max_concurrent_requests"]: ...
-
-    @property
-    def wait_s(self) -> float | None: ...
-
-
-class Meter(Protocol):
-    """Requests and tokens of the last minute, as `policy.limits.RateWindow` keeps them."""
-
-    def limit(self, limits: Limits) -> None: ...
-
-    def has_room(self, now: float, tokens: int) -> bool: ...
-
-    def excess(self, now: float, tokens: int) -> Excess | None: ...
-
-    def reserve(self, now: float, tokens: int) -> None: ...
-
-    def settle(self, reserved_at: float, now: float, *, reserved: int, used: int) -> None: ...
-
-    def cancel(self, reserved_at: float, now: float, *, reserved: int) -> None: ...
-
-    def used(self, now: float) -> tuple[int, int]: ...
-
-
-class Exclusion(msgspec.Struct, frozen=True):
-    """Why a deployment cannot take a request; `wait_s` is when to ask again, where that is
-    known.
-    """
-
-    reason: Reason
-    wait_s: float | None = None
-    soft: bool = False
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -181,6 +126,15 @@ class DeploymentState:
         self.hindered = hindered
         self.guarded = hindered or self.metered or self.max_in_flight != float("inf")
 
+    def returns_at(self) -> float:
+        """When the last of what keeps it out for a while is over."""
+        return max(
+            self.cool_until,
+            self.missing_until,
+            self.credential.refused_until,
+            self.circuit.open_until,
+        )
+
 
 class Lease:
     """One attempt's hold on a deployment."""
@@ -193,49 +147,6 @@ class Lease:
         self.tokens = tokens
         self.first_at: float | None = None
         self.is_open = True
-
-
-def exclusion(state: DeploymentState, now: float, tokens: int = 0) -> Exclusion | None:
-    """What keeps `state` from taking one more request of `tokens`, if anything does.
-
-    Changes nothing but the mark of a state that is not hindered any more.
-    """
-    if not state.guarded:
-        return None
-    if state.hindered:
-        hard = _hindrance(state, now)
-        if hard is not None and not hard.soft:
-            return hard
-    else:
-        hard = None
-    if state.in_flight >= state.max_in_flight:
-        return Exclusion("max_concurrent_requests")
-    if state.metered and not state.meter.has_room(now, tokens):
-        excess = state.meter.excess(now, tokens)
-        if excess is not None:
-            return Exclusion(excess.limit, excess.wait_s)
-    return hard
-
-
-def _hindrance(state: DeploymentState, now: float) -> Exclusion | None:
-    if state.disabled:
-        return Exclusion("disabled")
-    if state.draining:
-        return Exclusion("draining")
-    if now < state.cool_until:
-        return Exclusion("cooldown", state.cool_until - now)
-    if now < state.credential.refused_until:
-        return Exclusion("credential", state.credential.refused_until - now, soft=True)
-    if now < state.missing_until:
-        return Exclusion("model_missing", state.missing_until - now, soft=True)
-    circuit = state.circuit
-    if circuit.open_until == 0.0:
-        state.mark(hindered=False)
-    elif now < circuit.open_until:
-        return Exclusion("circuit_open", circuit.open_until - now, soft=True)
-    elif circuit.probe is not None:
-        return Exclusion("circuit_probing", soft=True)
-    return None
 
 
 def started(state: DeploymentState, now: float, tokens: int = 0) -> Lease:
@@ -353,9 +264,7 @@ def _learn_error(lease: Lease, now: float, error: GatewayError, rng: Random) -> 
     after = describe(state, now)
     if after == before:
         return None
-    hindrance = _hindrance(state, now)
-    wait_s = None if hindrance is None else hindrance.wait_s
-    return Transition(state.deployment.id, before, after, error.code, wait_s)
+    return Transition(state.deployment.id, before, after, error.code, state.returns_at() - now)
 
 
 def _guess(lease: Lease, now: float, rng: Random) -> float:

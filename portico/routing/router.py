@@ -24,7 +24,8 @@ import msgspec
 from portico.errors import GatewayError, NoDeployment, UpstreamRateLimited
 from portico.routing import affinity
 from portico.routing.budget import RetryBudget
-from portico.routing.health import DeploymentState, Exclusion, describe, exclusion
+from portico.routing.eligibility import Exclusion, exclusion
+from portico.routing.health import DeploymentState, describe
 from portico.routing.strategies import ANY, STRATEGIES, RoutingRequest
 from portico.types.deployment import Deployment, Route
 

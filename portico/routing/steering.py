@@ -40,12 +40,7 @@ def view(state: DeploymentState, now: float) -> DeploymentView:
     deployment = state.deployment
     limits = deployment.limits
     requests, tokens = state.meter.used(now)
-    until = max(
-        state.cool_until,
-        state.credential.refused_until,
-        state.missing_until,
-        state.circuit.open_until,
-    )
+    until = state.returns_at()
     return DeploymentView(
         id=deployment.id,
         provider=deployment.provider.name,

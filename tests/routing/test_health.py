@@ -24,13 +24,12 @@ from portico.errors import (
 )
 from portico.policy.limits import RateWindow
 from portico.routing import steering
+from portico.routing.eligibility import Exclusion, exclusion
 from portico.routing.health import (
     DeploymentState,
-    Exclusion,
     Transition,
     carry_over,
     describe,
-    exclusion,
     finished,
     first_event,
     released,

@@ -23,7 +23,7 @@ from portico.errors import (
     UpstreamUnreachable,
 )
 from portico.routing.budget import RetryBudget
-from portico.routing.health import Exclusion
+from portico.routing.eligibility import Exclusion
 from portico.routing.retry import (
     FAIL,
     MAX_FALLBACK_DEPTH,

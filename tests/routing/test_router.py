@@ -18,7 +18,8 @@ from portico.errors import (
 from portico.policy.limits import RateWindow
 from portico.routing import steering
 from portico.routing.affinity import session_of
-from portico.routing.health import DeploymentState, Exclusion, carry_over, cool, finished, started
+from portico.routing.eligibility import Exclusion
+from portico.routing.health import DeploymentState, carry_over, cool, finished, started
 from portico.routing.router import (
     Candidate,
     Explanation,
