@@ -49,7 +49,7 @@ def make(folder: Path, lock: Path) -> None:
     pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", lock], check=True)
     package = Path(__file__).parent.parent / "portico"
-    subprocess.run([python, "-m", "compileall", "-q", folder / "lib", package], check=False)
+    subprocess.run([python, "-m", "compileall", "-qq", folder / "lib", package], check=False)
     shutil.copyfile(lock, folder / STAMP)
 
 
