@@ -3,7 +3,8 @@
     python bench/routing_sim.py [--seed 1] [--runs 5]
 
 Each world has four upstreams, one of which misbehaves, or six with several troubles; calls come at
-random (Poisson) and stream. An upstream serves a number of calls at once and queues the rest.
+random (Poisson) and stream. An upstream serves a number of calls at once and queues the rest; the
+gateway gives up on one that has not begun after ten seconds.
 Printed per strategy: time to the first event as the client sees it (p50, p99), calls that failed in
 the end, the share of attempts that went to the bad one from ten seconds after it went bad, and how
 long after it healed it got half of its fair share again. The second table is a total failure of all
@@ -65,7 +66,7 @@ class Upstream:
         self.rng = rng
         self.trouble = trouble
         self.busy = 0
-        self.queue: deque[Callable[[], None]] = deque()
+        self.queue: deque[Asked] = deque()
         self.minute = (-1, 0)
 
     def ask(self, reply: Callable[[GatewayError | None, bool], None]) -> None:
@@ -75,10 +76,6 @@ class Upstream:
         if trouble == "down":
             self.clock.at(now + 0.05, lambda: reply(UpstreamUnavailable("down"), True))
             return
-        if trouble == "stuck":
-            error = UpstreamTimeout("no first event", timer="first_event")
-            self.clock.at(now + FIRST_EVENT_TIMEOUT_S, lambda: reply(error, True))
-            return
         if trouble == "limited":
             minute, count = self.minute
             count = count + 1 if minute == int(now // 60) else 1
@@ -87,25 +84,58 @@ class Upstream:
                 refused = UpstreamRateLimited("limit", retry_after_s=60.0 - now % 60.0)
                 self.clock.at(now + 0.05, lambda: reply(refused, True))
                 return
-        slower = {"slow": 10.0, "slower": 3.0}.get(trouble, 1.0)
+        asked = Asked(self, reply, {"slow": 10.0, "slower": 3.0}.get(trouble, 1.0))
+        self.clock.at(now + FIRST_EVENT_TIMEOUT_S, asked.time_out)
+        if trouble == "stuck":
+            return
         if self.busy < SLOTS:
-            self._serve(reply, slower)
+            asked.serve()
         else:
-            self.queue.append(lambda: self._serve(reply, slower))
+            self.queue.append(asked)
 
-    def _serve(self, reply: Callable[[GatewayError | None, bool], None], slower: float) -> None:
-        self.busy += 1
-        first = self.clock.now + self.rng.lognormvariate(0.0, 0.4) * TTFT_S * slower
-        end = first + self.rng.expovariate(1 / TOKENS) * PER_TOKEN_S * slower
 
-        def finish() -> None:
-            self.busy -= 1
-            if self.queue:
-                self.queue.popleft()()
-            reply(None, True)
+class Asked:
+    """One request at an upstream: queued, served, or given up by the gateway after ten seconds."""
 
-        self.clock.at(first, lambda: reply(None, False))
-        self.clock.at(end, finish)
+    def __init__(
+        self, upstream: Upstream, reply: Callable[[GatewayError | None, bool], None], slower: float
+    ) -> None:
+        self.upstream = upstream
+        self.reply = reply
+        self.slower = slower
+        self.is_served = self.has_begun = self.is_over = False
+
+    def serve(self) -> None:
+        upstream = self.upstream
+        upstream.busy += 1
+        self.is_served = True
+        rng = upstream.rng
+        first = upstream.clock.now + rng.lognormvariate(0.0, 0.4) * TTFT_S * self.slower
+        upstream.clock.at(first, self._begin)
+        end = first + rng.expovariate(1 / TOKENS) * PER_TOKEN_S * self.slower
+        upstream.clock.at(end, lambda: self._end(None))
+
+    def time_out(self) -> None:
+        if not self.has_begun:
+            self._end(UpstreamTimeout("no first event", timer="first_event"))
+
+    def _begin(self) -> None:
+        if not self.is_over:
+            self.has_begun = True
+            self.reply(None, False)
+
+    def _end(self, error: GatewayError | None) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        upstream = self.upstream
+        if self.is_served:
+            upstream.busy -= 1
+            while upstream.queue and upstream.busy < SLOTS:
+                waiting = upstream.queue.popleft()
+                if not waiting.is_over:
+                    waiting.serve()
+        self.reply(error, True)
 
 
 @dataclass

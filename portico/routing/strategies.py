@@ -17,9 +17,12 @@ from portico.types.deployment import Deployment
 Candidates = Sequence[DeploymentState]
 
 EXPLORATION = 0.01
-"""Share of calls that `adaptive` sends anywhere, so that a recovery is noticed."""
+"""Share of calls that go anywhere, so that a recovery is noticed (`adaptive`, `latency_based`)."""
 ERROR_WEIGHT = 20.0
 """How much worse `adaptive` finds a deployment that always fails than one that never does."""
+FAST_ENOUGH = 2.0
+"""`latency_based` takes any that is expected to need at most so many times the shortest time: the
+expectation jumps to each slow answer, so less would be noise."""
 _PROBE = 1e-9
 
 
@@ -73,16 +76,25 @@ def least_busy(
 def usage_based(
     candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
 ) -> int:
-    return _lowest([used_share(state, request, now) for state in candidates], rng)
+    return _lowest([used_share(state, now) for state in candidates], rng)
 
 
 def latency_based(
     candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
 ) -> int:
+    """At random among the fast: to send all calls to the very fastest would only make it slow."""
     times = [state.expectation.ttft_s for state in candidates]
     known = [seconds for seconds in times if seconds is not None]
-    mean = sum(known) / len(known) if known else 0.0
-    return _lowest([mean if seconds is None else seconds for seconds in times], rng)
+    if not known or rng.random() < EXPLORATION:
+        return int(rng.random() * len(times))
+    mean = sum(known) / len(known)
+    most = min(known) * FAST_ENOUGH
+    fast = [
+        index
+        for index, seconds in enumerate(times)
+        if (mean if seconds is None else seconds) <= most
+    ]
+    return fast[int(rng.random() * len(fast))]
 
 
 def priority_based(
@@ -163,15 +175,14 @@ def expected_pain(
     return seconds * (state.in_flight + 1) / state.weight * (1.0 + ERROR_WEIGHT * errors)
 
 
-def used_share(state: DeploymentState, request: RoutingRequest, now: float) -> float:
-    """Of its tokens per minute; without a limit, the tokens themselves on a scale below any
-    share.
-    """
+def used_share(state: DeploymentState, now: float) -> float:
+    """Of its tokens per minute; without a limit, the tokens on a scale below any such share."""
     tokens = state.meter.used(now)[1]
-    tpm = state.deployment.limits.tpm
-    if tpm is None:
-        return tokens / (tokens + 1e9) / state.weight
-    return tokens / tpm if tpm else math.inf
+    if state.metered:
+        tpm = state.deployment.limits.tpm
+        if tpm is not None:
+            return tokens / tpm if tpm else math.inf
+    return tokens / (1e9 * state.weight)
 
 
 def headroom(state: DeploymentState, now: float) -> float:
@@ -219,11 +230,13 @@ STRATEGIES: dict[str, Strategy] = {
     "least_busy": Strategy(
         least_busy, lambda s, r, now: s.in_flight / s.weight, "fewest calls in flight, by weight"
     ),
-    "usage_based": Strategy(usage_based, used_share, "least of its tpm used"),
+    "usage_based": Strategy(
+        usage_based, lambda s, r, now: used_share(s, now), "least of its tpm used"
+    ),
     "latency_based": Strategy(
         latency_based,
         lambda s, r, now: s.expectation.ttft_s,
-        "lowest expected time to the first event",
+        "any of those with a short expected time to the first event",
     ),
     "priority_based": Strategy(
         priority_based, lambda s, r, now: s.deployment.priority, "lowest priority number"
