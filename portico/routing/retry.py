@@ -184,15 +184,17 @@ def decide_refusal(
     elapsed_s: float,
     has_fallback: bool,
 ) -> Decision:
-    """What to do when `next_deployment` refuses: a fallback, a short wait, or the refusal's
-    error.
+    """What to do when `next_deployment` refuses: a fallback, a short wait, or the refusal's error.
+
+    A wait ends at most `max_delay_s` after the call came, however often it is refused: calls must
+    not pile up behind a limit that all of them wait for.
     """
     if attempts >= policy.max_attempts or elapsed_s >= policy.deadline_s:
         return FAIL
     if has_fallback:
         return Fallback(refusal.cause)
     wait = refusal.retry_after_s
-    if wait is not None and wait <= policy.max_delay_s and elapsed_s + wait < policy.deadline_s:
+    if wait is not None and elapsed_s + wait <= min(policy.max_delay_s, policy.deadline_s):
         return RetryAfter(wait)
     return FAIL
 

@@ -266,6 +266,8 @@ LIMITED = Refusal("rate_limit", (("a", Exclusion("rpm", 2.0)),), 2.0)
     [
         (LIMITED, 0, 0.0, True, Fallback("rate_limit")),
         (LIMITED, 0, 0.0, False, RetryAfter(2.0)),
+        (LIMITED, 0, 3.0, False, RetryAfter(2.0)),
+        (LIMITED, 0, 3.1, False, FAIL),
         (LIMITED, 3, 0.0, True, FAIL),
         (LIMITED, 0, 299.0, False, FAIL),
         (Refusal("rate_limit", (), 5.1), 0, 0.0, False, FAIL),
