@@ -247,6 +247,17 @@ def test_a_probe_that_is_cancelled_makes_room_for_the_next(
     assert exclusion(state, now + 1) is None
 
 
+def test_a_probe_that_hangs_while_it_opens_again_does_not_stop_the_next(
+    make_state: MakeState, rng: random.Random
+) -> None:
+    state = make_state()
+    now = broken(state, 0.0, rng)
+    started(state, now)
+    attempt(state, now, FAILURE, rng, lasting=0.0)
+    assert state.circuit.open_until > now
+    assert exclusion(state, state.circuit.open_until) is None
+
+
 def test_old_attempts_do_not_judge_a_breaker_that_moved(
     make_state: MakeState, rng: random.Random
 ) -> None:

@@ -80,6 +80,8 @@ def test_what_makes_no_sense_is_no_hint(value: str) -> None:
         (b"try again in 2 minutes", 120.0),
         (b"Try again in 500 milliseconds", 0.5),
         (b"try again in 3 s", 3.0),
+        (b"try again in 10min", 600.0),
+        (b"try again in 3months", None),
         (b"try again in 7 days", None),
         (b"try again in NaNs", None),
         (b"try again in -3s", None),
