@@ -173,7 +173,7 @@ class HttpPool:
         context = self._tls() if origin.scheme == "https" else None
         prefix = fields = b""
         if proxy is not None and context is None:
-            prefix = str(origin).encode("ascii")
+            prefix = str(origin).encode()
             if proxy.authorization:
                 fields = b"proxy-authorization: %b\r\n" % proxy.authorization
         connection = UpstreamConnection(self, origin, prefix, fields)
@@ -250,10 +250,12 @@ class HttpPool:
             connection.expire(now)
 
     def _swept(self) -> None:
-        self.sweep()
-        self._sweep_handle = (
-            self.loop.call_later(_SWEEP_EVERY_S, self._swept) if self._connections else None
-        )
+        self._sweep_handle = None
+        try:
+            self.sweep()
+        finally:
+            if self._connections and not self._is_closed:
+                self._sweep_handle = self.loop.call_later(_SWEEP_EVERY_S, self._swept)
 
 
 def _wake_one(lane: _Lane) -> None:

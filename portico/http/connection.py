@@ -54,7 +54,6 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 class Connection(asyncio.Protocol):
     __slots__ = (
-        "_body",
         "_buffer",
         "_chunked",
         "_drained_from",
@@ -82,7 +81,6 @@ class Connection(asyncio.Protocol):
         self._state = IDLE
         self._buffer = bytearray()
         self._held = b""
-        self._body = b""
         self._chunked: ChunkedBody | None = None
         self._is_paused = False
         self._is_reading_paused = False
@@ -122,8 +120,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._leave()
-        self._server.forget(self)
+        try:
+            self._leave()
+        finally:
+            self._server.forget(self)
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -342,15 +342,14 @@ class Connection(asyncio.Protocol):
             return self._not_answering()
         if self._is_paused:
             self._drained_from += len(data)
-        if len(data) <= _JOINED_WRITE:
-            framed = self._framed(data)
-            if framed:
-                self._transport.write(framed)
-        elif self._writes_body:
-            if self._is_http_11:
-                self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
-            else:
-                self._transport.write(data)
+        if not data or not self._writes_body:
+            return None
+        if not self._is_http_11:
+            self._transport.write(data)
+        elif len(data) <= _JOINED_WRITE:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
         return None
 
     def finish(self, data: bytes = b"") -> None:
@@ -445,6 +444,7 @@ class Connection(asyncio.Protocol):
         (RFC 9112 section 9.6).
         """
         self._state = LINGERING
+        self._gone = self._pause = self._resume = None
         self._held = b""
         self._drained_from = self._transport.get_write_buffer_size()
         self._buffer = bytearray()

@@ -57,7 +57,8 @@ class _Tunnel(asyncio.Protocol):
 
     async def open(self, origin: Origin, proxy: Proxy) -> None:
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
-        target = f"{host}:{origin.port}".encode("idna" if host.isascii() else "utf-8")
+        name = host.encode("ascii" if host.isascii() else "idna")
+        target = b"%b:%d" % (name, origin.port)
         credential = b""
         if proxy.authorization:
             credential = b"proxy-authorization: %b\r\n" % proxy.authorization

@@ -97,9 +97,14 @@ class Server:
         """Listen on `host:port`, or on the bound socket `sock`. Raises OSError, with its errno."""
         self._loop = loop = asyncio.get_running_loop()
         self.clock = self._given_clock or loop.time
+        handshake_s = self.limits.header_timeout_s if ssl else None
         if sock is not None:
             self._listener = await loop.create_server(
-                lambda: Connection(self), sock=sock, ssl=ssl, backlog=2048
+                lambda: Connection(self),
+                sock=sock,
+                ssl=ssl,
+                ssl_handshake_timeout=handshake_s,
+                backlog=2048,
             )
         else:
             self._listener = await loop.create_server(
@@ -107,6 +112,7 @@ class Server:
                 host,
                 port,
                 ssl=ssl,
+                ssl_handshake_timeout=handshake_s,
                 backlog=2048,
                 reuse_port=reuse_port or None,
             )
@@ -193,10 +199,12 @@ class Server:
             self._wake_waiter()
 
     def _swept(self) -> None:
-        self.sweep()
-        self._sweep_handle = (
-            self._loop.call_later(_SWEEP_EVERY_S, self._swept) if self._connections else None
-        )
+        self._sweep_handle = None
+        try:
+            self.sweep()
+        finally:
+            if self._connections:
+                self._sweep_handle = self._loop.call_later(_SWEEP_EVERY_S, self._swept)
 
     def _refresh_date(self) -> None:
         second = int(time.time())

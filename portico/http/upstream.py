@@ -33,6 +33,7 @@ CLOSED: Final = 3
 
 _JOINED_WRITE = 64 * 1024
 _MAX_HEAD_BYTES = 128 * 1024
+_MAX_JOINED_FIELD = 16 * 1024
 _MAX_HELD = 256 * 1024
 
 # A pooled connection that the provider closed while our request was on its way tells us so within a
@@ -190,10 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
                     message = f"the head of its answer is larger than {_MAX_HEAD_BYTES} bytes"
                     self._fail(self._protocol_error(message))
                     return
-            elif self._head_bytes != len(data) or b" \r\n" in data or b"\t\r\n" in data:
-                for name, value in self._headers.items():
-                    self._headers[name] = value.rstrip(b" \t")
-            if self._head_seen and self._wants_stream:
+            elif self._wants_stream:
                 self._choose_stream()
         if self._stream is not None:
             self._deliver(self._stream)
@@ -212,11 +210,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head_seen:
             return  # a trailer, or bytes after the end
         name = name.lower()
+        value = value.rstrip()  # llhttp leaves blanks at the end; it refused all other white space
         headers = self._headers
-        if name in headers:
+        if name not in headers:
+            headers[name] = value
+        elif len(headers[name]) < _MAX_JOINED_FIELD:
             headers[name] += b", " + value
         else:
-            headers[name] = value
+            self._refusal = f"its answer repeats a header past {_MAX_JOINED_FIELD} bytes"
 
     def on_headers_complete(self) -> None:
         if self._head_seen:
@@ -233,7 +234,7 @@ class UpstreamConnection(asyncio.Protocol):
         coding = headers.get(b"transfer-encoding")
         length = headers.get(b"content-length")
         if coding is not None:
-            if coding.strip(b" \t").lower() != b"chunked":
+            if coding.lower() != b"chunked":
                 self._refusal = "its answer has a `transfer-encoding` other than `chunked`"
         elif length is None:
             self._is_until_eof = status != 204 and status != 304
@@ -324,8 +325,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._ended(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended(exc)
-        self._pool.forget(self)
+        try:
+            self._ended(exc)
+        finally:
+            self._pool.forget(self)
 
     def _ended(self, exc: Exception | None) -> None:
         state = self.state

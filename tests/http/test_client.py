@@ -417,6 +417,7 @@ WRONG = {
     b"5\r\nhello\r\n",
     "1xx only": b"HTTP/1.1 100 Continue\r\n\r\n",
     "head too large": b"HTTP/1.1 200 OK\r\n" + b"A: " + b"x" * 200_000,
+    "a field repeated without end": b"HTTP/1.1 200 OK\r\n" + b"A: bcdefgh\r\n" * 6000 + b"\r\n",
     "too large by length": b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\nx",
     "too large in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n"
     + b"x" * 2_000_000,
