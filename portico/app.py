@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -282,6 +283,7 @@ async def serve(
     if read is not None:
         loop.add_signal_handler(signal.SIGHUP, app.reload, read)
     ready(app.server.port)
+    _spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         upkeep = [tasks.create_task(_sync_journal(app))]
         if read is not None and watched is not None:
@@ -290,6 +292,15 @@ async def serve(
         await app.stop()
         for task in upkeep:
             task.cancel()
+
+
+def _spare_the_collector() -> None:
+    """What is here when the gateway is ready stays: the cycle collector need not look at it again,
+    and a busy second makes no more cycles than a quiet one, so it need not look so often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _sync_journal(app: App) -> None:

@@ -8,46 +8,46 @@ the engine asks only the class attributes. Retryable is never the default.
     ├── ClientError                   the caller can mend it
     │   ├── InvalidRequest            400  malformed JSON, wrong type, missing field
     │   │   ├── MalformedHttp         400  ambiguous or broken framing; the connection closes
-    │   │   ├── ContextLengthExceeded 400
-    │   │   ├── TokenLimitExceeded    400
-    │   │   ├── ContentFiltered       400
+    │   │   ├── ContextLengthExceeded  400  the prompt is longer than the model takes
+    │   │   ├── TokenLimitExceeded    400  more output tokens than may be asked for
+    │   │   ├── ContentFiltered       400  a guardrail refused the content
     │   │   └── UnsupportedParameter  400  the chosen dialect cannot express it
     │   ├── AuthenticationFailed      401  no key, unknown key
-    │   │   └── KeyExpired            401
-    │   ├── PermissionDenied          403
+    │   │   └── KeyExpired            401  a key that was good once
+    │   ├── PermissionDenied          403  the key may not do this, or not with this model
     │   ├── NotFound                  404  no such path
-    │   │   └── ModelNotFound         404
-    │   ├── MethodNotAllowed          405
+    │   │   └── ModelNotFound         404  no route, alias or pattern has this name
+    │   ├── MethodNotAllowed          405  the path takes another method
     │   ├── RequestTimeout            408  the client was too slow
-    │   ├── PayloadTooLarge           413
-    │   ├── UnsupportedMediaType      415
-    │   ├── RateLimited               429
+    │   ├── PayloadTooLarge           413  the body is larger than `server.max_body_size`
+    │   ├── UnsupportedMediaType      415  the body is not said to be JSON
+    │   ├── RateLimited               429  too many requests or tokens; waiting helps
     │   ├── QuotaExceeded             429  money or tokens are used up; waiting does not help
-    │   ├── HeadersTooLarge           431
+    │   ├── HeadersTooLarge           431  the request head is larger than the server takes
     │   └── Cancelled                 499  the client left; never sent, only counted
     ├── GatewayFault                  ours to mend
-    │   ├── ConfigError               500
-    │   ├── SerializationFailed       500
-    │   ├── TransformationFailed      500
-    │   ├── InternalError             500
+    │   ├── ConfigError               500  the configuration cannot be used; said at start, reload
+    │   ├── SerializationFailed       500  an answer could not be written
+    │   ├── TransformationFailed      500  a request could not be translated
+    │   ├── InternalError             500  a bug; the log has the traceback
     │   ├── NotSupported              501  this route's providers cannot do this operation
-    │   │   └── FeatureDisabled       501
-    │   ├── Overloaded                503
-    │   ├── Draining                  503
+    │   │   └── FeatureDisabled       501  a setting has switched it off
+    │   ├── Overloaded                503  more connections or calls than are allowed
+    │   ├── Draining                  503  the gateway is shutting down
     │   ├── JournalUnavailable        503  a call that cannot be accounted for is not sent
-    │   ├── DeploymentNotFound        404
+    │   ├── DeploymentNotFound        404  the deployment that was named does not exist
     │   └── NoDeployment              503  every candidate is excluded right now
     └── UpstreamError                 the provider's doing
         ├── UpstreamRejected          as sent  it said 4xx about the request
-        │   ├── UpstreamContextExceeded   as sent  the prompt is too long for this model
-        │   ├── UpstreamContentFiltered   as sent  its policy refused the content
-        │   └── UpstreamModelNotFound     404  it does not know the model
+        │   ├── UpstreamContextExceeded  as sent  the prompt is too long for this model
+        │   ├── UpstreamContentFiltered  as sent  its policy refused the content
+        │   └── UpstreamModelNotFound  404  it does not know the model
         ├── UpstreamAuthentication    502  it refused our credential
-        ├── UpstreamRateLimited       429
+        ├── UpstreamRateLimited       429  its limit is reached; waiting helps
         ├── UpstreamQuotaExceeded     429  its account has no credit; waiting does not help
-        ├── UpstreamFailed            5xx as sent, else 502
-        ├── UpstreamUnavailable       503  503 or 529
-        ├── UpstreamTimeout           504
+        ├── UpstreamFailed            5xx as sent, else 502  it failed on its side
+        ├── UpstreamUnavailable       503  it said 503 or 529
+        ├── UpstreamTimeout           504  a timer ran out; the message names it
         ├── UpstreamUnreachable       502  refused, reset, DNS, TLS
         └── UpstreamProtocol          502  not HTTP, not JSON, cut short, too large
 """

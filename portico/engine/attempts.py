@@ -7,6 +7,7 @@ is unseen.
 
 import asyncio
 from collections import deque
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,13 @@ from portico.engine import settle
 from portico.engine.gateway import Gateway
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
-from portico.errors import Cancelled, GatewayError, UpstreamError, UpstreamProtocol
+from portico.errors import (
+    Cancelled,
+    GatewayError,
+    InternalError,
+    UpstreamError,
+    UpstreamProtocol,
+)
 from portico.logs import scrub
 from portico.providers import openai_compatible
 from portico.routing import health, retry
@@ -22,7 +29,9 @@ from portico.routing.health import DeploymentState, Lease
 from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
 from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
+from portico.types.deployment import Provider
 from portico.types.http import HttpRequest, HttpResponse
+from portico.types.secret import mask
 from portico.wire import envelope
 from portico.wire.openai_chat.errors import read_error
 from portico.wire.tap import MediaTap, StreamTap, Tap
@@ -33,6 +42,13 @@ _STREAM_USAGE = frozenset({"chat", "completion"})
 """Operations whose streams report usage only if `stream_options.include_usage` asks for it."""
 _MAX_PASSED_ERROR = 64 * 1024
 _JSON_STARTS = frozenset(b'{["')
+
+
+class _Disguised(msgspec.Struct):
+    error: Any = None
+
+
+_DISGUISED = msgspec.json.Decoder(_Disguised)
 
 
 class Served(msgspec.Struct):
@@ -153,12 +169,17 @@ async def _attempt(
         answer = await _ask(gateway, call, target, attempt)
     except UpstreamError as error:
         call.upstream_s += gateway.clock() - now
+        conceal(error, target.deployment.provider)
         settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
         raise
     except asyncio.CancelledError:
         attempt.partial = True
         left = Cancelled("The client left before the answer was complete.")
         settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=left)
+        raise
+    except Exception as error:
+        ours = error if isinstance(error, GatewayError) else InternalError("The gateway failed.")
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=ours)
         raise
     attempt.first_byte_at = gateway.clock()
     call.upstream_s += attempt.first_byte_at - now
@@ -243,6 +264,8 @@ def _checked(response: HttpResponse) -> HttpResponse:
     status = response.head.status
     body = response.body
     if 200 <= status < 300:
+        if body.startswith(b'{"error"'):
+            _raise_disguised(response)
         if body[:1] and (body[0] in _JSON_STARTS or body.lstrip()[:1] in (b"{", b"[")):
             return response
         kind = response.head.headers.get(b"content-type", b"an unnamed type").decode("latin-1")
@@ -255,6 +278,27 @@ def _checked(response: HttpResponse) -> HttpResponse:
     if error.status == status and len(body) <= _MAX_PASSED_ERROR and b'"error"' in body:
         error.body = _passable(body)
     raise error
+
+
+def _raise_disguised(response: HttpResponse) -> None:
+    """Some aggregators answer 200 with nothing but an error in the body; others begin a good answer
+    with `"error": null`."""
+    try:
+        given = _DISGUISED.decode(response.body).error
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return
+    if given:
+        raise read_error(response.head, response.body)
+
+
+def conceal(error: UpstreamError, provider: Provider) -> UpstreamError:
+    """The error with the provider's credential, and whatever else looks like a key, masked."""
+    key = provider.api_key.reveal()
+    message = error.message.replace(key, mask(key)) if key else error.message
+    error.message = scrub(message)
+    if key and error.body is not None and key.encode() in error.body:
+        error.body = None
+    return error
 
 
 def _passable(body: bytes) -> bytes | None:

@@ -24,7 +24,7 @@ _STATES = {"healthy": 0, "half_open": 1}
 
 
 class Gateway:
-    """The running gateway: one per process and event loop.
+    """The running gateway: one per process and event loop, made inside it.
 
     `snapshot` is swapped whole on reload; a call keeps the one it started with. `calls` holds the
     calls under way and their tasks. `clock` is monotonic seconds, `wall` is UTC epoch seconds.
@@ -55,6 +55,7 @@ class Gateway:
         self.calls: dict[Call, asyncio.Task[None]] = {}
         self.is_draining = False
         self.started_at = clock()
+        self.loop = asyncio.get_running_loop()
         self._id_prefix = os.urandom(5).hex()
         self._id_numbers = itertools.count(1)
 

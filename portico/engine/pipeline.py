@@ -8,7 +8,7 @@ from portico.engine.attempts import Served
 from portico.engine.gateway import Gateway
 from portico.engine.relay import StreamRelay
 from portico.errors import Cancelled, Draining, GatewayError, InternalError
-from portico.types.call import Call, InferenceEndpoint
+from portico.types.call import NOBODY, NOWHERE, Call, InferenceEndpoint
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
 from portico.wire.openai_error import write_error, write_stream_error
@@ -25,15 +25,9 @@ def receive(
     """Start a call; it answers through `responder` and is cancelled if the client leaves."""
     id = gateway.new_id()
     call = Call(
-        id=id,
-        request_id=request_id or id,
-        endpoint=endpoint,
-        request=request,
-        responder=responder,
-        received_at=gateway.clock(),
-        at=gateway.wall(),
+        id, request_id or id, endpoint, request, responder, gateway.clock(), gateway.wall()
     )
-    task = asyncio.get_running_loop().create_task(run(gateway, call))
+    task = gateway.loop.create_task(run(gateway, call))
     gateway.calls[call] = task
     responder.watch(gone=task.cancel)
 
@@ -97,7 +91,9 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
         )
         relay.start(responder, fields.served(call, attempt, relay.head.headers, now))
         await relay.ended()
-        error = relay.failure()
+        failure = relay.failure()
+        if failure is not None:
+            error = attempts.conceal(failure, served.target.deployment.provider)
     except asyncio.CancelledError:
         error = _interruption(gateway, call)
         raise
@@ -171,9 +167,9 @@ def _log_refusal(gateway: Gateway, call: Call, error: GatewayError) -> None:
 def _log_fields(call: Call) -> dict[str, object]:
     """What joins a log line with the answer, the journal and the metrics."""
     known: dict[str, object] = {"request_id": call.request_id, "call_id": call.id}
-    if hasattr(call, "principal"):
+    if call.principal is not NOBODY:
         known["key"] = call.principal.key_id
-    if hasattr(call, "route"):
+    if call.route is not NOWHERE:
         known["route"] = call.route.name
     if call.attempts:
         known["deployment"] = call.attempts[-1].deployment.id

@@ -94,8 +94,10 @@ class StreamRelay:
         return read_error(HttpHead(200, {}), event) if event is not None else None
 
     def early_error(self) -> UpstreamError | None:
-        """A failure that is here before anything worth sending is."""
-        return self.failure() if self._ended and not any(self._held) else None
+        """A failure that is here before anything worth sending is: comments are not."""
+        if not self._ended or any(b"data:" in piece for piece in self._held):
+            return None
+        return self.failure()
 
     def start(self, responder: Responder, fields: bytes) -> None:
         """Send the head with what has been held; from here on events go straight through.

@@ -4,6 +4,8 @@
 closes the call: one journal record, before the client sees the last byte.
 """
 
+from typing import Any
+
 import msgspec
 
 from portico.engine.gateway import Gateway
@@ -24,6 +26,7 @@ from portico.routing.health import Lease
 from portico.types.call import Attempt, AttemptRecord, Call, CallRecord
 from portico.types.usage import Spend, Usage
 
+_NO_METADATA: dict[str, Any] = {}
 _UNPRICED = Spend(cost_nanousd=None, unpriced=("model",))
 
 
@@ -43,7 +46,7 @@ def start_attempt(gateway: Gateway, call: Call, target: Target, now: float) -> A
         if events.wants_embedding_start:
             events.embedding_start(
                 EmbeddingStartEvent(
-                    call.id,
+                    call.request_id,
                     target.deployment.model,
                     target.deployment.provider.name,
                     user_id=call.envelope.user,
@@ -57,7 +60,7 @@ def start_attempt(gateway: Gateway, call: Call, target: Target, now: float) -> A
     elif events.wants_llm_start:
         events.llm_start(
             LlmStartEvent(
-                call.id,
+                call.request_id,
                 target.deployment.model,
                 target.deployment.provider.name,
                 user_id=call.envelope.user,
@@ -138,7 +141,7 @@ def _tell_success(
         if events.wants_embedding_end:
             events.embedding_end(
                 EmbeddingEndEvent(
-                    call.id,
+                    call.request_id,
                     deployment.model,
                     deployment.provider.name,
                     total_tokens=usage.total_input_tokens,
@@ -155,30 +158,33 @@ def _tell_success(
         return
     if not events.wants_llm_end:
         return
-    first = attempt.first_byte_at
+    ttft_ms = None
+    if call.streamed and attempt.first_byte_at is not None:
+        ttft_ms = (attempt.first_byte_at - attempt.started_at) * 1000
+    # By position: nineteen keywords take 0.9 µs to match, nineteen positions 0.1.
     events.llm_end(
         LlmEndEvent(
-            call.id,
+            call.request_id,
             deployment.model,
             deployment.provider.name,
-            input_tokens=usage.total_input_tokens,
-            output_tokens=usage.total_output_tokens,
-            cost_usd=cost * 1e-9 if cost is not None else None,
-            latency_ms=latency_ms,
-            ttft_ms=(first - attempt.started_at) * 1000
-            if first is not None and call.streamed
-            else None,
-            cached_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens + usage.cache_write_1h_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_nanousd=cost,
-            attempt=attempt.number,
-            route=call.route.name,
-            deployment=deployment.id,
-            key=call.principal.key_id,
-            team=call.principal.team,
-            estimated=usage.estimated,
-            timestamp_ms=gateway.now_ms(),
+            None,  # output
+            usage.total_input_tokens,
+            usage.total_output_tokens,
+            cost * 1e-9 if cost is not None else None,
+            latency_ms,
+            ttft_ms,
+            _NO_METADATA,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens + usage.cache_write_1h_tokens,
+            usage.reasoning_tokens,
+            cost,
+            attempt.number,
+            call.route.name,
+            deployment.id,
+            call.principal.key_id,
+            call.principal.team,
+            usage.estimated,
+            gateway.now_ms(),
         )
     )
 
@@ -194,7 +200,7 @@ def _tell_error(
         if events.wants_embedding_error:
             events.embedding_error(
                 EmbeddingErrorEvent(
-                    call.id,
+                    call.request_id,
                     deployment.model,
                     deployment.provider.name,
                     error_message=error.message,
@@ -212,7 +218,7 @@ def _tell_error(
     elif events.wants_llm_error:
         events.llm_error(
             LlmErrorEvent(
-                call.id,
+                call.request_id,
                 deployment.model,
                 deployment.provider.name,
                 error_message=error.message,

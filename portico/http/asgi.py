@@ -75,7 +75,7 @@ class AsgiAdapter:
             if not exchange.is_complete:
                 responder.abort()
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 (the outermost handler: the client gets an answer)
             self._log.exception("%s %r failed", request.method, request.path)
             self._answer_failure(exchange, responder)
 
@@ -210,7 +210,7 @@ class _Lifespan:
         scope = {"type": "lifespan", "asgi": _VERSION, "state": self._state}
         try:
             await self._app(scope, self._messages.get, self._send)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (so does an application without a lifespan)
             if self._started.done():
                 self._log.exception("the application's lifespan failed")
             else:

@@ -116,8 +116,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if ANSWERING <= self._state <= STREAMING:
-            self._leave()
-            self._transport.abort()
+            self.cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         try:
@@ -514,8 +513,9 @@ class Connection(asyncio.Protocol):
             self.cut()
 
     def cut(self) -> None:
-        self._leave()
+        """Close without another word, and tell whoever is answering."""
         self._transport.abort()
+        self._leave()
 
 
 def _headers_too_large(limit: int) -> HeadersTooLarge:

@@ -189,7 +189,7 @@ class IntegrationManager:
         def sink(event: Any) -> None:
             try:
                 call(event)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the wall between observers and requests
                 member.failed += 1
                 self._note(member.integration.name, error)
             else:
@@ -218,7 +218,7 @@ class IntegrationManager:
         try:
             async with asyncio.timeout(timeout_s):
                 await action()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as in `_isolated`
             member.failed += 1
             self._note(member.integration.name, error)
             return False

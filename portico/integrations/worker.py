@@ -219,7 +219,7 @@ class Worker:
         for call, event in batch:
             try:
                 call(event)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the wall between observers and the gateway
                 self._failed += 1
                 self._on_failure(error)
             else:
@@ -255,7 +255,7 @@ class Worker:
             return IntegrationUnavailable("its flush was cancelled from inside")
         except TimeoutError:
             return IntegrationUnavailable(f"its flush took longer than {self._config.timeout_s} s")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as in `_deliver`
             return error
         return None
 

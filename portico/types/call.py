@@ -30,7 +30,7 @@ class InferenceEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     default_model: str | None = None
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, frozen=True):
     """The few fields of a request body that decide where it goes; everything else stays bytes."""
 
     model: str | None = None
@@ -49,93 +49,55 @@ class Envelope(msgspec.Struct):
         return self.max_completion_tokens or self.max_output_tokens or self.max_tokens
 
 
-class Attempt:
+NOBODY = Principal(key_id="", name="")
+NOTHING = Envelope()
+NOWHERE = Route(name="", deployments=(), strategy="")
+"""What a call has before the pipeline finds who asks, what for, and where it goes."""
+
+
+class Attempt(msgspec.Struct, eq=False):
     """One upstream try while it happens; frozen into an `AttemptRecord` at settlement.
 
     Times are seconds of the monotonic clock; `outcome` stays `None` until the attempt has ended.
     """
 
-    __slots__ = (
-        "deployment",
-        "ended_at",
-        "first_byte_at",
-        "number",
-        "outcome",
-        "partial",
-        "spend",
-        "started_at",
-        "status",
-        "usage",
-    )
-
-    def __init__(self, number: int, deployment: Deployment, started_at: float) -> None:
-        self.number = number
-        self.deployment = deployment
-        self.started_at = started_at
-        self.first_byte_at: float | None = None
-        self.ended_at: float | None = None
-        self.status: int | None = None
-        self.outcome: str | None = None
-        self.usage: Usage | None = None
-        self.spend: Spend | None = None
-        self.partial = False
+    number: int
+    deployment: Deployment
+    started_at: float
+    first_byte_at: float | None = None
+    ended_at: float | None = None
+    status: int | None = None
+    outcome: str | None = None
+    usage: Usage | None = None
+    spend: Spend | None = None
+    partial: bool = False
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """The one mutable object of a request, owned by `engine.pipeline`.
 
-    `id` is the gateway's own and unique; `request_id` is what the client sees and may have
-    chosen. `received_at` is monotonic, `at` is UTC epoch seconds. `upstream_s` is the time spent
-    waiting for providers; the rest of a call's time is the gateway's overhead.
+    `id` is the gateway's own and unique; `request_id` is what the client sees and may have chosen.
+    `received_at` is monotonic, `at` is UTC epoch seconds. `upstream_s` is the time spent waiting
+    for providers; the rest of a call's time is the gateway's overhead. `principal`, `envelope` and
+    `route` are there from the pipeline's step on that finds them.
     """
 
-    __slots__ = (
-        "at",
-        "attempts",
-        "dropped_params",
-        "endpoint",
-        "envelope",
-        "id",
-        "is_settled",
-        "principal",
-        "received_at",
-        "request",
-        "request_id",
-        "responder",
-        "route",
-        "status",
-        "streamed",
-        "upstream_s",
-    )
-
-    principal: Principal
-    envelope: Envelope
-    route: Route
-
-    def __init__(
-        self,
-        *,
-        id: str,
-        request_id: str,
-        endpoint: InferenceEndpoint,
-        request: Request,
-        responder: Responder,
-        received_at: float,
-        at: float,
-    ) -> None:
-        self.id = id
-        self.request_id = request_id
-        self.endpoint = endpoint
-        self.request = request
-        self.responder = responder
-        self.received_at = received_at
-        self.at = at
-        self.attempts: list[Attempt] = []
-        self.dropped_params: tuple[str, ...] = ()
-        self.status = 0
-        self.streamed = False
-        self.upstream_s = 0.0
-        self.is_settled = False
+    id: str
+    request_id: str
+    endpoint: InferenceEndpoint
+    request: Request
+    responder: Responder
+    received_at: float
+    at: float
+    principal: Principal = NOBODY
+    envelope: Envelope = NOTHING
+    route: Route = NOWHERE
+    attempts: list[Attempt] = []
+    dropped_params: tuple[str, ...] = ()
+    status: int = 0
+    streamed: bool = False
+    upstream_s: float = 0.0
+    is_settled: bool = False
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

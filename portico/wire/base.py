@@ -97,7 +97,7 @@ class ClientDialect(Protocol):
     """What clients speak to us."""
 
     @property
-    def NAME(self) -> str: ...
+    def NAME(self) -> str: ...  # noqa: N802
 
     def read_request(
         self, body: bytes, /, *, model: str | None = None, stream: bool | None = None
@@ -117,7 +117,7 @@ class ProviderDialect(Protocol):
     """What we speak to providers. `home` is whom: opaque state goes back only there."""
 
     @property
-    def NAME(self) -> str: ...
+    def NAME(self) -> str: ...  # noqa: N802
 
     def write_request(
         self, request: ChatRequest, /, *, unsupported: Unsupported, home: Home | None = None

@@ -74,7 +74,7 @@ def splice(body: bytes, envelope: Envelope, model: bytes, *, add_usage: bool) ->
     """
     old = envelope.model
     unsure = add_usage and envelope.stream_options is not UNSET
-    if old is not None and not unsure and body.count(b'"model"') == 1 and b"\\u" not in body:
+    if old is not None and not unsure and body.count(b'"model"') == 1 and _is_plain(body):
         # The envelope has a top-level model, no key is spelled with escapes, and the name occurs
         # once: this occurrence is it.
         start = body.index(b'"model"')
@@ -85,6 +85,11 @@ def splice(body: bytes, envelope: Envelope, model: bytes, *, add_usage: bool) ->
                 head = body[:start] + _USAGE_ON if add_usage else body[:start]
                 return head + b'"model":' + model + body[end + 1 :]
     return _rebuild(body, model, add_usage=add_usage)
+
+
+def _is_plain(body: bytes) -> bool:
+    """Can no key be spelled with escapes? One byte is found faster than two."""
+    return b"\\" not in body or b"\\u" not in body
 
 
 def _rebuild(body: bytes, model: bytes, *, add_usage: bool) -> bytes:

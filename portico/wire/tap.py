@@ -11,7 +11,7 @@ client did not ask for it (the gateway did). Framing: WHATWG HTML, "Server-sent 
 """
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -31,7 +31,7 @@ _RESPONSE_END = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|fa
 
 class _Choices(msgspec.Struct):
     choices: list[msgspec.Raw] | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
     type: str | None = None
 
 
@@ -116,7 +116,14 @@ class StreamTap:
         return data[:end]
 
     def _look(self, data: bytes) -> bytes:
-        return b"".join([event for event in _EVENT.findall(data) if self._keep(event)])
+        """Nothing that follows the end, or an error, belongs to the stream."""
+        kept = []
+        for event in _EVENT.findall(data):
+            if self._keep(event):
+                kept.append(event)
+            if self.is_done or self.error is not None:
+                break
+        return b"".join(kept)
 
     def _keep(self, event: bytes) -> bool:
         payload = b"\n".join(_DATA.findall(event))
@@ -129,7 +136,7 @@ class StreamTap:
             seen = _LOOK.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return True
-        if (seen.error is not None and bytes(seen.error) != b"null") or seen.type == "error":
+        if seen.error or seen.type == "error":
             self.error = payload
             return False
         if b'"usage"' in payload:
@@ -142,14 +149,14 @@ class StreamTap:
     def close(self) -> bytes:
         """The provider has ended cleanly; returns what is still owed to the client.
 
-        A last event without its blank line is completed. A chat stream that said why it finished
-        but left out `[DONE]` (some compatible servers do) gets one; without either it stays not
-        done.
+        A last event without its blank line is completed if nothing else is missing, and dropped if
+        it breaks off. A chat stream that said why it finished but left out `[DONE]` (some
+        compatible servers do) gets one; without either it stays not done.
         """
         rest = b""
-        if self._pending:
-            rest, self._pending = self._pending, b""
-            rest = self.feed(rest.rstrip(b"\r\n") + b"\n\n")
+        last, self._pending = self._pending, b""
+        if _is_whole(last):
+            rest = self.feed(last.rstrip(b"\r\n") + b"\n\n")
         if not self.is_done and self._operation != "response" and self._has_finished():
             self.is_done = True
             rest += DONE
@@ -157,6 +164,17 @@ class StreamTap:
 
     def _has_finished(self) -> bool:
         return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
+
+
+def _is_whole(event: bytes) -> bool:
+    payload = b"\n".join(_DATA.findall(event))
+    if payload == b"[DONE]":
+        return True
+    try:
+        _LOOK.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 class MediaTap:

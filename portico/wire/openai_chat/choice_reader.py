@@ -39,7 +39,7 @@ from portico.types.chat_stream import (
 )
 from portico.wire.json_io import compact, is_object
 from portico.wire.openai_chat.answer import stop_reason
-from portico.wire.openai_chat.messages import arguments_text, read_annotation
+from portico.wire.openai_chat.messages import arguments_text, legacy_id, read_annotation
 from portico.wire.openai_chat.parts import NAME, read_content, read_part
 from portico.wire.openai_chat.reasoning import (
     ExtraContent,
@@ -118,7 +118,6 @@ class ChoiceReader:
         "_open_kind",
         "_reasoning_field",
         "_signature",
-        "_thinks_in_blocks",
         "is_finished",
     )
 
@@ -132,7 +131,6 @@ class ChoiceReader:
         self._details: list[JsonObject] = []
         self._signature: ProviderState | None = None
         self._has_thought = False
-        self._thinks_in_blocks = False
         self._audio: int | None = None
         self._calls: list[_OpenCall] = []
         self._keys: dict[int | str, _OpenCall] = {}
@@ -170,7 +168,7 @@ class ChoiceReader:
         for call in delta.tool_calls or ():
             self._call(call, events)
         if delta.function_call is not None:
-            self._call(_Call(0, None, delta.function_call), events)
+            self._call(_Call(0, legacy_id(1), delta.function_call), events)
 
     def finish(self, reason: str | None, events: list[Event]) -> None:
         self._close_open(events)
@@ -194,13 +192,12 @@ class ChoiceReader:
 
     def _reasoning(self, delta: Delta, events: list[Event]) -> None:
         text = delta.reasoning_content or delta.reasoning
-        if delta.reasoning_details:
-            text = text or details_text(delta.reasoning_details)
         blocks = map(read_thinking_block, delta.thinking_blocks or ())
         known = [block for block in blocks if block is not None]
-        if not text and not self._has_thought:
+        is_said = bool(text)
+        if not text and not self._has_thought:  # else these repeat what was said in words
             text = "".join(block.text for block in known if isinstance(block, Thinking))
-            self._thinks_in_blocks = bool(text)
+            text = text or details_text(delta.reasoning_details or [])
         has_signature = any(block.state for block in known if isinstance(block, Thinking))
         if text or has_signature or delta.reasoning_details:
             if self._open_kind != "thinking":
@@ -210,7 +207,7 @@ class ChoiceReader:
             merge_details(self._details, delta.reasoning_details or [])
             if text:
                 assert self._open is not None
-                self._has_thought = not self._thinks_in_blocks
+                self._has_thought = self._has_thought or is_said
                 events.append(ThinkingDelta(self._open, text, self._number))
         for block in known:
             if isinstance(block, RedactedThinking):
@@ -335,7 +332,6 @@ class ChoiceReader:
             self._details = []
             self._signature = None
             self._has_thought = False
-            self._thinks_in_blocks = False
         events.append(BlockStop(self._open, self._number))
         self._open = None
         self._open_kind = ""

@@ -121,13 +121,13 @@ def read_messages(raw: list[Any]) -> tuple[Message, ...]:
 def _result(message: MessageFields, legacy_calls: int, path: str) -> ToolResult:
     content = read_content(message.content, f"{path}.content")
     if message.role == "function":
-        return ToolResult(_legacy_id(legacy_calls), content, name=message.name)
+        return ToolResult(legacy_id(legacy_calls), content, name=message.name)
     if message.tool_call_id is None:
         raise MalformedError("a `tool` message needs the id of its call", f"{path}.tool_call_id")
     return ToolResult(message.tool_call_id, content, name=message.name)
 
 
-def _legacy_id(count: int) -> str:
+def legacy_id(count: int) -> str:
     return f"call_{count}"
 
 
@@ -159,7 +159,7 @@ def read_assistant(
     if message.function_call is not None:
         function = message.function_call
         arguments = arguments_text(function.arguments)
-        blocks.append(ToolCall(_legacy_id(legacy_calls), function.name or "", arguments))
+        blocks.append(ToolCall(legacy_id(legacy_calls), function.name or "", arguments))
     return tuple(blocks)
 
 
@@ -295,6 +295,8 @@ class MessageWriter:
         message: JsonObject = {"role": "assistant", "content": None}
         for block in content:
             match block:
+                case Thinking(_, state) if state is not None and state.data == "thinking":
+                    words.append(block)
                 case Thinking() | RedactedThinking():
                     self._thinking(block, message)
                 case ToolCall():

@@ -209,6 +209,8 @@ def write_part(block: Block, unsupported: Unsupported, *, markers: bool) -> Json
             if written is None:
                 return None
             part = written
+        case Thinking(text, state) if state is not None and state.dialect == NAME:
+            return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         case OpaqueBlock(dialect, data) if dialect == NAME:
             return data
         case OpaqueBlock(_, data):
