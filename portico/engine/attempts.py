@@ -6,7 +6,6 @@ is unseen.
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import msgspec
@@ -61,16 +60,18 @@ class Served(msgspec.Struct):
 
 
 class _Course:
-    """Where a call is on its way: the route, the deployments tried, the routes visited."""
+    """Where a call is on its way: the route, the deployments tried, the routes visited, and the
+    fallbacks of earlier routes that have not had their turn.
+    """
 
-    __slots__ = ("fallbacks", "request", "route", "tried", "visited")
+    __slots__ = ("request", "route", "tried", "visited", "waiting")
 
     def __init__(self, route: BoundRoute, request: RoutingRequest) -> None:
         self.route = route
         self.request = request
         self.tried: tuple[str, ...] = ()
         self.visited: tuple[str, ...] = (route.route.name,)
-        self.fallbacks: deque[str] = deque()
+        self.waiting: tuple[str, ...] = ()
 
 
 async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
@@ -103,7 +104,8 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
                 await asyncio.sleep(seconds)
                 call.upstream_s += seconds
             case retry.Fallback(cause):
-                name = _plan(snapshot, course, cause)[0]
+                name, *waiting = _plan(snapshot, course, cause)
+                course.waiting = tuple(waiting)
                 _change_route(snapshot, call, course, name)
             case _:
                 raise error
@@ -144,7 +146,10 @@ def _after_failure(
 
 
 def _plan(snapshot: Snapshot, course: _Course, cause: Cause) -> tuple[str, ...]:
-    return retry.plan_fallbacks(course.route.route, snapshot, cause, course.visited)
+    """The routes to go on with: the present one's own fallbacks, then those left from before."""
+    own = retry.plan_fallbacks(course.route.route, snapshot, cause, course.visited)
+    left = tuple(name for name in course.waiting if name not in own and name not in course.visited)
+    return own + left if len(course.visited) <= retry.MAX_FALLBACK_DEPTH else ()
 
 
 def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) -> None:
@@ -181,8 +186,10 @@ async def _attempt(
         ours = error if isinstance(error, GatewayError) else InternalError("The gateway failed.")
         settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=ours)
         raise
-    attempt.first_byte_at = gateway.clock()
-    call.upstream_s += attempt.first_byte_at - now
+    attempt.first_byte_at = here = gateway.clock()
+    call.upstream_s += here - now
+    if call.streamed:
+        health.first_event(lease, here)
     return Served(target, attempt, lease, answer)
 
 

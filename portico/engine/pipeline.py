@@ -24,9 +24,7 @@ def receive(
 ) -> None:
     """Start a call; it answers through `responder` and is cancelled if the client leaves."""
     id = gateway.new_id()
-    call = Call(
-        id, request_id or id, endpoint, request, responder, gateway.clock(), gateway.wall()
-    )
+    call = Call(id, request_id or id, endpoint, request, responder, gateway.clock(), gateway.wall())
     task = gateway.loop.create_task(run(gateway, call))
     gateway.calls[call] = task
     responder.watch(gone=task.cancel)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from portico.policy import pricing
 from portico.policy.estimate import tokens_of
 from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
@@ -23,6 +24,7 @@ from portico.types.call import Call
 from portico.types.deployment import Deployment, Fallbacks, RetryPolicy, Route
 from portico.types.http import Timeouts
 from portico.types.identity import Principal
+from portico.types.usage import Usage
 from portico.wire.envelope import json_string
 
 _MAX_RESOLVED: Final = 4096
@@ -97,11 +99,18 @@ class ModelListing(msgspec.Struct, frozen=True):
 class BoundRoute:
     """A route with the states of its deployments, and what its choices need to know of a call."""
 
-    __slots__ = ("_is_plain", "route", "state")
+    __slots__ = ("_is_plain", "_price", "route", "state")
 
-    def __init__(self, route: Route, state: RouteState) -> None:
+    def __init__(
+        self,
+        route: Route,
+        state: RouteState,
+        price: Callable[[Deployment, int, int], int | None],
+    ) -> None:
+        """`price` says what so many input and output tokens cost there, in nano-USD."""
         self.route = route
         self.state = state
+        self._price = price
         self._is_plain = route.strategy in _BLIND_STRATEGIES and all(
             deployment.limits.tpm is None for deployment in route.deployments
         )
@@ -118,6 +127,7 @@ class BoundRoute:
             tokens=input_tokens + output_tokens,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
+            expected_cost=lambda deployment: self._price(deployment, input_tokens, output_tokens),
         )
 
 
@@ -188,8 +198,17 @@ class Snapshot(Mapping[str, Route]):
             if deployment.id not in self.states:
                 self.states |= carry_over((deployment,), {}, RateWindow)
         state = RouteState(route, self.states, before.state if before is not None else None)
-        bound = self._bound[route.name] = BoundRoute(route, state)
+        bound = self._bound[route.name] = BoundRoute(route, state, self._expected_cost)
         return bound
+
+    def _expected_cost(
+        self, deployment: Deployment, input_tokens: int, output_tokens: int
+    ) -> int | None:
+        prices = self.target(deployment).prices
+        if prices is None:
+            return None
+        usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        return pricing.settle(usage, prices).cost_nanousd
 
     def resolve(self, name: str) -> Route | None:
         """The route of a public name: exact, by alias, or by the first pattern that matches."""
