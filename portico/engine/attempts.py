@@ -12,6 +12,7 @@ import msgspec
 
 from portico.engine import settle
 from portico.engine.gateway import Gateway
+from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
 from portico.errors import (
@@ -22,23 +23,15 @@ from portico.errors import (
     UpstreamProtocol,
 )
 from portico.logs import scrub
-from portico.providers import openai_compatible
 from portico.routing import health, retry
 from portico.routing.health import DeploymentState, Lease
 from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
 from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
 from portico.types.deployment import Provider
-from portico.types.http import HttpRequest, HttpResponse
+from portico.types.http import HttpResponse
 from portico.types.secret import mask
-from portico.wire import envelope
-from portico.wire.openai_chat.errors import read_error
-from portico.wire.tap import MediaTap, StreamTap, Tap
 
-_EVENT_STREAM = (b"text/event-stream",)
-_ANY_TYPE = (b"",)
-_STREAM_USAGE = frozenset({"chat", "completion"})
-"""Operations whose streams report usage only if `stream_options.include_usage` asks for it."""
 _MAX_PASSED_ERROR = 64 * 1024
 _JSON_STARTS = frozenset(b'{["')
 
@@ -56,6 +49,7 @@ class Served(msgspec.Struct):
     target: Target
     attempt: Attempt
     lease: Lease
+    passage: Passage
     answer: HttpResponse | StreamRelay
 
 
@@ -171,7 +165,10 @@ async def _attempt(
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
     try:
-        answer = await _ask(gateway, call, target, attempt)
+        passage = plan(call, target, call.at)
+        answer = await _ask(gateway, call, target, attempt, passage)
+        if isinstance(answer, HttpResponse):
+            answer.body, attempt.usage = passage.whole(answer.body)
     except UpstreamError as error:
         call.upstream_s += gateway.clock() - now
         conceal(error, target.deployment.provider)
@@ -190,25 +187,26 @@ async def _attempt(
     call.upstream_s += here - now
     if call.streamed:
         health.first_event(lease, here)
-    return Served(target, attempt, lease, answer)
+    return Served(target, attempt, lease, passage, answer)
 
 
 async def _ask(
-    gateway: Gateway, call: Call, target: Target, attempt: Attempt
+    gateway: Gateway, call: Call, target: Target, attempt: Attempt, passage: Passage
 ) -> HttpResponse | StreamRelay:
     """One request to one provider; raises `UpstreamError` unless the answer is a good one."""
-    upstream, tap = _prepare(call, target)
+    upstream = passage.upstream
     pool = gateway.pool(upstream.origin)
-    if tap is None:
+    if passage.tap is None:
         response = await pool.send(upstream)
         attempt.status = response.head.status
-        return _checked(response)
+        _check(response, passage)
+        return response
     answer = await pool.open(upstream)
     attempt.status = answer.head.status
     if isinstance(answer, HttpResponse):
-        _checked(answer)
+        _check(answer, passage)
         raise UpstreamProtocol("The provider was asked for a stream and answered with a whole.")
-    relay = StreamRelay(answer, tap)
+    relay = StreamRelay(answer, passage.tap)
     try:
         await relay.begun()
     except asyncio.CancelledError:
@@ -222,72 +220,33 @@ async def _ask(
     return relay
 
 
-def _prepare(call: Call, target: Target) -> tuple[HttpRequest, Tap | None]:
-    """The request for this deployment, and who looks at its stream if it is to be one."""
-    endpoint = call.endpoint
-    seen = call.envelope
-    provider = target.deployment.provider
-    streamed = endpoint.binary or (endpoint.streams and bool(seen.stream))
-    add_usage = (
-        streamed
-        and endpoint.operation in _STREAM_USAGE
-        and "stream_options" not in provider.refused_params
-        and not envelope.wants_usage(seen)
-    )
-    body = call.request.body
-    if add_usage or target.deployment.model != seen.model:
-        body = envelope.splice(body, seen, target.model_json, add_usage=add_usage)
-    if provider.renamed_params:
-        body = envelope.rename(body, provider.renamed_params)
-    if provider.refused_params:
-        body, call.dropped_params = envelope.drop(body, provider.refused_params)
-    tap: Tap | None = None
-    stream_types: tuple[bytes, ...] = ()
-    if endpoint.binary:
-        tap, stream_types = MediaTap(), _ANY_TYPE
-    elif streamed:
-        tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
-    return HttpRequest(
-        provider.origin,
-        openai_compatible.head(target.head_prefix(endpoint.path), body, _forwarded(call)),
-        body,
-        call.route.timeouts,
-        stream_types,
-    ), tap
-
-
-def _forwarded(call: Call) -> bytes:
-    headers = call.request.headers
-    lines = b""
-    for name in openai_compatible.FORWARDED:
-        value = headers.get(name)
-        if value is not None:
-            lines += b"%b: %b\r\n" % (name, value)
-    return lines
-
-
-def _checked(response: HttpResponse) -> HttpResponse:
-    """The response if it is a success with JSON in it."""
+def _check(response: HttpResponse, passage: Passage) -> None:
+    """Raise `UpstreamError` unless it is a success with JSON in it."""
     status = response.head.status
     body = response.body
     if 200 <= status < 300:
         if body.startswith(b'{"error"'):
-            _raise_disguised(response)
+            _raise_disguised(response, passage)
         if body[:1] and (body[0] in _JSON_STARTS or body.lstrip()[:1] in (b"{", b"[")):
-            return response
+            return
         kind = response.head.headers.get(b"content-type", b"an unnamed type").decode("latin-1")
         raise UpstreamProtocol(
             f"The provider answered {status} with {kind[:80]} instead of JSON; "
             "is its base_url right?",
             upstream_status=status,
         )
-    error = read_error(response.head, body)
-    if error.status == status and len(body) <= _MAX_PASSED_ERROR and b'"error"' in body:
+    error = passage.read_error(response.head, body)
+    if (
+        passage.passes_errors
+        and error.status == status
+        and len(body) <= _MAX_PASSED_ERROR
+        and b'"error"' in body
+    ):
         error.body = _passable(body)
     raise error
 
 
-def _raise_disguised(response: HttpResponse) -> None:
+def _raise_disguised(response: HttpResponse, passage: Passage) -> None:
     """Some aggregators answer 200 with nothing but an error in the body; others begin a good answer
     with `"error": null`."""
     try:
@@ -295,7 +254,7 @@ def _raise_disguised(response: HttpResponse) -> None:
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return
     if given:
-        raise read_error(response.head, response.body)
+        raise passage.read_error(response.head, response.body)
 
 
 def conceal(error: UpstreamError, provider: Provider) -> UpstreamError:

@@ -33,14 +33,26 @@ def peek(body: bytes) -> Envelope:
             raise InvalidRequest("The request has no body; send a JSON object.") from None
         raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
     except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid UTF-8: byte {error.object[error.start]:#04x} in a string.",
-            code="invalid_json",
-        ) from None
+        raise _not_utf8(error) from None
     except RecursionError:
         raise InvalidRequest(
             "The body is nested too deeply; flatten it.", code="invalid_json"
         ) from None
+
+
+def _not_utf8(error: UnicodeDecodeError) -> InvalidRequest:
+    return InvalidRequest(
+        f"The body is not valid UTF-8: byte {error.object[error.start]:#04x} in a string.",
+        code="invalid_json",
+    )
+
+
+def _take_apart(body: bytes) -> dict[str, Raw]:
+    """The raw fields of a body that `peek` took; only now are the names of all of them read."""
+    try:
+        return _FIELDS.decode(body)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error) from None
 
 
 def _wrong_type(error: msgspec.ValidationError) -> InvalidRequest:
@@ -88,12 +100,15 @@ def splice(body: bytes, envelope: Envelope, model: bytes, *, add_usage: bool) ->
 
 
 def _is_plain(body: bytes) -> bool:
-    """Can no key be spelled with escapes? One byte is found faster than two."""
-    return b"\\" not in body or b"\\u" not in body
+    """Can no key be `model` spelled with escapes? Its letters are all U+006x.
+
+    Text that a client escaped because it is not ASCII does not matter. One byte is found faster.
+    """
+    return b"\\" not in body or b"\\u006" not in body
 
 
 def _rebuild(body: bytes, model: bytes, *, add_usage: bool) -> bytes:
-    fields = _FIELDS.decode(body)
+    fields = _take_apart(body)
     fields["model"] = Raw(model)
     if add_usage:
         options = msgspec.json.decode(fields.get("stream_options", Raw(b"null")))
@@ -106,7 +121,7 @@ def rename(body: bytes, renamed: tuple[tuple[str, str], ...]) -> bytes:
     """Give top-level fields the names that this provider knows; a field it already has stays."""
     if not any(f'"{old}"'.encode() in body for old, _ in renamed):
         return body
-    fields = _FIELDS.decode(body)
+    fields = _take_apart(body)
     for old, new in renamed:
         if old in fields:
             value = fields.pop(old)
@@ -118,6 +133,6 @@ def drop(body: bytes, refused: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]
     """Take out top-level fields that this provider answers with an error; returns their names."""
     if not any(f'"{name}"'.encode() in body for name in refused):
         return body, ()
-    fields = _FIELDS.decode(body)
+    fields = _take_apart(body)
     dropped = tuple(name for name in refused if fields.pop(name, None) is not None)
     return (_ENCODER.encode(fields), dropped) if dropped else (body, ())
