@@ -37,15 +37,13 @@ def table(results: Results) -> str:
         rows.append(["— failed", "", *_own(results, case.name, "failed", "{:,}")])
     for percentile in ("p50", "p99"):
         rows.append([f"added latency {percentile}, µs at 200/s", *_latencies(results, percentile)])
-    for name, title in (
-        ("idle_mib", "resident idle, MiB"),
-        ("loaded_mib", "resident loaded, MiB"),
-        ("ready_ms", "start to first answer, ms"),
-        ("import_ms", "`import portico`, ms"),
+    for name, title, form in (
+        ("idle_mib", "resident idle, MiB", "{:,.0f}"),
+        ("loaded_mib", "resident loaded, MiB", "{:,.0f}"),
+        ("ready_ms", "start to first answer, ms", "{:,.0f}"),
+        ("import_ms", "`import portico`, ms", "{:,.1f}"),
     ):
-        rows.append(
-            [title, "", *(_shown("{:,.0f}", result.get(name)) for result in results.values())]
-        )
+        rows.append([title, "", *(_shown(form, result.get(name)) for result in results.values())])
     lines = ["| " + " | ".join(row) + " |" for row in rows if any(row[1:])]
     lines.insert(1, "|---|" + "--:|" * (len(rows[0]) - 1))
     for result in results.values():
