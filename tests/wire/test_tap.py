@@ -1,0 +1,220 @@
+"""The tap: what passes, what is read, and where a stream ends, however its bytes are cut."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portico.errors import UpstreamProtocol
+from portico.types.usage import Usage
+from portico.wire.tap import MAX_EVENT_BYTES, MediaTap, StreamTap
+
+
+def sse(*values: object, newline: str = "\n") -> bytes:
+    lines = [one if isinstance(one, str) else "data: " + json.dumps(one) for one in values]
+    return "".join(line + newline * 2 for line in lines).encode()
+
+
+def delta(text: str, finish: str | None = None, **more: object) -> dict[str, object]:
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}], **more}
+
+
+DONE = "data: [DONE]"
+TOKENS = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+USAGE: dict[str, object] = {"choices": [], "usage": TOKENS}
+READ = Usage(input_tokens=7, output_tokens=3, reported_total=10)
+NOTHING: dict[str, object] = {"choices": [], "prompt_filter_results": []}
+
+
+class Case:
+    """`out` is what the client gets when the gateway, not the client, asked for the usage."""
+
+    def __init__(
+        self,
+        name: str,
+        given: bytes,
+        out: bytes,
+        *,
+        usage: Usage | None = None,
+        done: bool = True,
+        error: bool = False,
+        operation: str = "chat",
+    ) -> None:
+        self.name = name
+        self.given = given
+        self.out = out
+        self.usage = usage
+        self.done = done
+        self.error = error
+        self.operation = operation
+
+
+def unchanged(name: str, given: bytes, **more: object) -> Case:
+    return Case(name, given, given, **more)  # type: ignore[arg-type]
+
+
+HELLO = delta("hello")
+STOP = delta("", "stop")
+COMPLETED = {
+    "type": "response.completed",
+    "response": {"usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}},
+}
+CASES = [
+    unchanged("plain", sse(HELLO, STOP, DONE)),
+    Case("usage taken out", sse(HELLO, STOP, USAGE, DONE), sse(HELLO, STOP, DONE), usage=READ),
+    Case(
+        "CRLF",
+        sse(HELLO, STOP, USAGE, DONE, newline="\r\n"),
+        sse(HELLO, STOP, DONE, newline="\r\n"),
+        usage=READ,
+    ),
+    unchanged("comments", sse(": ping", HELLO, ": data: no", STOP, DONE)),
+    unchanged(
+        "usage null in each event",
+        sse(delta("a", usage=None), delta("", "stop", usage=None), DONE),
+    ),
+    Case(
+        "usage null, then the usage",
+        sse(delta("a", usage=None), delta("", "stop", usage=None), USAGE, DONE),
+        sse(delta("a", usage=None), delta("", "stop", usage=None), DONE),
+        usage=READ,
+    ),
+    unchanged(
+        "usage beside the last choice",
+        sse(HELLO, delta("", "stop", usage=TOKENS), DONE),
+        usage=READ,
+    ),
+    unchanged("no choices, but no usage either", sse(NOTHING, HELLO, STOP, DONE)),
+    unchanged(
+        "text that looks like the marks",
+        sse(delta('data: [DONE]\n\n"usage" "error" "finish_reason":"stop"'), STOP, DONE),
+    ),
+    Case(
+        "an end without [DONE]",
+        sse(HELLO, STOP),
+        sse(HELLO, STOP, DONE),
+    ),
+    Case(
+        "an end without [DONE] after the usage",
+        sse(HELLO, STOP, USAGE),
+        sse(HELLO, STOP, DONE),
+        usage=READ,
+    ),
+    Case(
+        "a last event without its blank line", sse(HELLO, STOP, DONE)[:-1], sse(HELLO, STOP, DONE)
+    ),
+    Case("a last line without an end", sse(HELLO, STOP, DONE)[:-2], sse(HELLO, STOP, DONE)),
+    Case("cut inside an event", sse(HELLO) + b'data: {"cho', sse(HELLO), done=False),
+    Case("cut inside a character", sse(HELLO) + b'data: {"a":"\xe2\x82', sse(HELLO), done=False),
+    Case("cut after an event", sse(HELLO), sse(HELLO), done=False),
+    Case("nothing", b"", b"", done=False),
+    Case("an error", sse(HELLO, {"error": {"code": 5}}, DONE), sse(HELLO), done=False, error=True),
+    Case("an error in words", sse(HELLO, {"error": "no"}), sse(HELLO), done=False, error=True),
+    Case(
+        "a typed error",
+        sse(HELLO, 'event: error\ndata: {"type":"error","message":"no"}'),
+        sse(HELLO),
+        done=False,
+        error=True,
+    ),
+    unchanged("error null in each event", sse(delta("a", error=None), STOP, DONE)),
+    Case("two ends", sse(HELLO, STOP, DONE, DONE), sse(HELLO, STOP, DONE)),
+    Case("more after the end", sse(STOP, DONE, HELLO), sse(STOP, DONE)),
+    unchanged("data in two lines", b'data: {"choices":\ndata: []}\n\n' + sse(STOP, DONE)),
+    unchanged("data without a space", b'data:{"choices":[]}\n\n' + sse(STOP, DONE)),
+    unchanged("not JSON", b"data: oops\n\n" + sse(STOP, DONE)),
+    unchanged(
+        "responses",
+        sse({"type": "response.created", "response": {"error": None, "usage": None}}, COMPLETED),
+        operation="response",
+        usage=READ,
+    ),
+    unchanged(
+        "responses, incomplete",
+        sse({"type": "response.incomplete", "response": {}}),
+        operation="response",
+    ),
+    unchanged(
+        "responses, cut",
+        sse({"type": "response.output_text.delta", "delta": '"type":"response.completed"'}),
+        operation="response",
+        done=False,
+    ),
+]
+
+
+def run(case: Case, pieces: list[bytes]) -> tuple[bytes, StreamTap]:
+    """Feed the pieces as the relay does: nothing more after an end or an error."""
+    tap = StreamTap(case.operation, strip_usage=True)
+    out = b""
+    for piece in pieces:
+        out += tap.feed(piece)
+        if tap.is_done or tap.error is not None:
+            return out, tap
+    return out + tap.close(), tap
+
+
+def check(case: Case, pieces: list[bytes]) -> None:
+    out, tap = run(case, pieces)
+    assert out == case.out
+    assert (tap.is_done, tap.usage) == (case.done, case.usage)
+    assert (tap.error is not None) == case.error
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_whole_and_byte_by_byte(case: Case) -> None:
+    check(case, [case.given])
+    check(case, [case.given[at : at + 1] for at in range(len(case.given))])
+
+
+@given(st.sampled_from(CASES), st.lists(st.integers(0, 400), max_size=8))
+def test_cut_anywhere(case: Case, cuts: list[int]) -> None:
+    ends = sorted({min(cut, len(case.given)) for cut in cuts} | {0, len(case.given)})
+    check(case, [case.given[a:b] for a, b in itertools.pairwise(ends)])
+
+
+def test_usage_that_the_client_asked_for_stays() -> None:
+    stream = sse(HELLO, STOP, USAGE, DONE)
+    tap = StreamTap("chat", strip_usage=False)
+    assert tap.feed(stream) == stream
+    assert (tap.usage, tap.events) == (READ, 4)
+
+
+def test_the_last_of_several_usages_counts() -> None:
+    first = {"choices": [], "usage": {**TOKENS, "completion_tokens": 1}}
+    tap = StreamTap("chat", strip_usage=True)
+    tap.feed(sse(first, USAGE, DONE))
+    assert tap.usage == READ
+
+
+def test_an_event_of_up_to_a_mebibyte_passes() -> None:
+    big = sse(delta("x" * (MAX_EVENT_BYTES - 200)))
+    tap = StreamTap("chat", strip_usage=True)
+    pieces = [big[at : at + 65536] for at in range(0, len(big), 65536)]
+    assert b"".join(map(tap.feed, pieces)) == big
+
+
+def test_an_endless_event_is_refused() -> None:
+    tap = StreamTap("chat", strip_usage=True)
+    for piece in [b"data: x", *[b"x" * 65536] * 15]:
+        assert tap.feed(piece) == b""
+    with pytest.raises(UpstreamProtocol, match="1 MiB"):
+        tap.feed(b"x" * 65536)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_no_bytes_upset_it(pieces: list[bytes]) -> None:
+    tap = StreamTap("response", strip_usage=True)
+    for piece in pieces:
+        tap.feed(piece)
+    tap.close()
+
+
+def test_media_passes_untouched() -> None:
+    tap = MediaTap()
+    assert tap.feed(b"\n\ndata: [DONE]\n\n\xff") == b"\n\ndata: [DONE]\n\n\xff"
+    assert not tap.is_done
+    assert tap.close() == b""
+    assert (tap.is_done, tap.usage, tap.error) == (True, None, None)
