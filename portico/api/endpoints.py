@@ -33,6 +33,14 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         summary="The Responses API, whole or streamed.",
     ),
     InferenceEndpoint(
+        name="messages",
+        path="/messages",
+        operation="chat",
+        dialect="anthropic_messages",
+        streams=True,
+        summary="Anthropic Messages, whole or streamed.",
+    ),
+    InferenceEndpoint(
         name="embeddings",
         path="/embeddings",
         operation="embedding",

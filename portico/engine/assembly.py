@@ -120,6 +120,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
             base_path="",
             api_key=Secret(""),
             auth="none",
+            serves_responses=True,
         )
     base_url = config.base_url or _base_url(row, environ)
     origin, base_path = split_base_url(base_url)
@@ -141,6 +142,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         renamed_params=tuple(row.renamed_params.items()),
         refused_params=row.refused_params,
         tags=config.tags,
+        serves_responses="responses" in row.endpoints,
     )
 
 

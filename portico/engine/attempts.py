@@ -236,12 +236,7 @@ def _check(response: HttpResponse, passage: Passage) -> None:
             upstream_status=status,
         )
     error = passage.read_error(response.head, body)
-    if (
-        passage.passes_errors
-        and error.status == status
-        and len(body) <= _MAX_PASSED_ERROR
-        and b'"error"' in body
-    ):
+    if passage.passes_errors and error.status == status:
         error.body = _passable(body)
     raise error
 
@@ -269,6 +264,8 @@ def conceal(error: UpstreamError, provider: Provider) -> UpstreamError:
 
 def _passable(body: bytes) -> bytes | None:
     """The provider's own error object, if it is JSON and nothing in it looks like a key."""
+    if len(body) > _MAX_PASSED_ERROR or b'"error"' not in body:
+        return None
     try:
         text = body.decode()
         if not isinstance(msgspec.json.decode(body), dict):

@@ -5,8 +5,9 @@ upstream.
 import math
 
 from portico.engine import settle
+from portico.engine.attempts import Served
 from portico.errors import GatewayError, MethodNotAllowed
-from portico.types.call import Attempt, Call
+from portico.types.call import Call
 from portico.types.http import Headers
 
 _PASSED = {
@@ -34,8 +35,12 @@ def usd(nanousd: int) -> str:
     return f"{nanousd // NANO}.{nanousd % NANO:09d}"
 
 
-def passed(headers: Headers) -> bytes:
-    """The allowed fields of a provider's answer as header lines."""
+def passed(headers: Headers, content_type: bytes | None) -> bytes:
+    """The allowed fields of a provider's answer as header lines; a translated answer has a content
+    type of its own.
+    """
+    if content_type is not None:
+        headers = {**headers, b"content-type": content_type}
     lines = b""
     for name, value in headers.items():
         ours = _PASSED.get(name)
@@ -44,15 +49,16 @@ def passed(headers: Headers) -> bytes:
     return lines
 
 
-def served(call: Call, attempt: Attempt, headers: Headers, now: float) -> bytes:
+def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
     """The fields of a successful answer. `x-portico-cost-usd` is there once the price is known,
     so not on streams, whose head goes out before their usage is."""
+    attempt = by.attempt
     overhead_ms = (now - call.received_at - call.upstream_s) * 1000
     lines = (
         b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: %d\r\n"
         b"x-portico-overhead-ms: %.3f\r\n"
         % (
-            passed(headers),
+            passed(headers, by.passage.content_type),
             call.request_id.encode(),
             header_text(attempt.deployment.id),
             attempt.number,

@@ -6,13 +6,12 @@ import logging
 from portico.engine import admission, attempts, fields, settle
 from portico.engine.attempts import Served
 from portico.engine.gateway import Gateway
+from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
-from portico.errors import Cancelled, Draining, GatewayError, InternalError
+from portico.errors import Cancelled, Draining, GatewayError, InternalError, UpstreamError
 from portico.types.call import NOBODY, NOWHERE, Call, InferenceEndpoint
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
-from portico.wire.openai_error import write_error, write_stream_error
-from portico.wire.openai_usage import read_usage
 
 
 def receive(
@@ -66,12 +65,12 @@ async def run(gateway: Gateway, call: Call) -> None:
 def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse) -> int:
     attempt = served.attempt
     body = response.body
-    usage = settle.usage_of(call, read_usage(body, call.endpoint.operation), len(body), 0)
+    usage = settle.usage_of(call, attempt.usage, len(body), 0)
     settle.end_attempt(gateway, call, served.target, attempt, served.lease, usage=usage)
     settle.finish(gateway, call, response.head.status)
     now = gateway.clock()
     gateway.meter.overhead(now - call.received_at - call.upstream_s)
-    lines = fields.served(call, attempt, response.head.headers, now)
+    lines = fields.served(call, served, response.head.headers, now)
     call.responder.send(response.head.status, lines, body)
     return response.head.status
 
@@ -87,10 +86,11 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
         responder.watch(
             gone=gateway.calls[call].cancel, pause=relay.stream.pause, resume=relay.stream.resume
         )
-        relay.start(responder, fields.served(call, attempt, relay.head.headers, now))
+        relay.start(responder, fields.served(call, served, relay.head.headers, now))
         await relay.ended()
         failure = relay.failure()
-        if failure is not None:
+        error = failure
+        if isinstance(failure, UpstreamError):
             error = attempts.conceal(failure, served.target.deployment.provider)
     except asyncio.CancelledError:
         error = _interruption(gateway, call)
@@ -119,8 +119,7 @@ def _end_stream(
     if call.endpoint.binary:
         call.responder.abort()
     else:
-        last = relay.take() + write_stream_error(error, call.endpoint.operation)
-        call.responder.finish(last)
+        call.responder.finish(relay.take() + relay.tap.fail(error))
 
 
 def _interruption(gateway: Gateway, call: Call) -> GatewayError:
@@ -143,7 +142,9 @@ def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> int:
     if call.streamed:
         call.responder.abort()
     else:
-        call.responder.send(error.status, lines, error.body or write_error(error))
+        call.responder.send(
+            error.status, lines, error.body or error_writer(call.endpoint.dialect)(error)
+        )
     return error.status
 
 

@@ -9,10 +9,9 @@ finished), and the part of an event that has not arrived whole.
 
 import asyncio
 
-from portico.errors import UpstreamError, UpstreamProtocol
+from portico.errors import GatewayError, UpstreamError, UpstreamProtocol
 from portico.http.base import UpstreamStream
 from portico.types.http import HttpHead, Responder
-from portico.wire.openai_chat.errors import read_error
 from portico.wire.tap import Tap
 
 
@@ -86,14 +85,13 @@ class StreamRelay:
         if not self.tap.events and not self._ended:
             await self._wait()
 
-    def failure(self) -> UpstreamError | None:
+    def failure(self) -> GatewayError | None:
         """What broke the stream: the connection, its bytes, or an error event of the provider."""
         if self.error is not None:
             return self.error
-        event = self.tap.error
-        return read_error(HttpHead(200, {}), event) if event is not None else None
+        return self.tap.error
 
-    def early_error(self) -> UpstreamError | None:
+    def early_error(self) -> GatewayError | None:
         """A failure that is here before anything worth sending is: comments are not."""
         if not self._ended or any(b"data:" in piece for piece in self._held):
             return None

@@ -1,10 +1,12 @@
 """One client request and all that is done for it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from portico.types.chat import ChatRequest
 from portico.types.deployment import Deployment, Operation, Route
 from portico.types.http import Request, Responder
 from portico.types.identity import Principal
@@ -93,7 +95,9 @@ class Call(msgspec.Struct, eq=False):
     envelope: Envelope = NOTHING
     route: Route = NOWHERE
     attempts: list[Attempt] = []
-    dropped_params: tuple[str, ...] = ()
+    chat: ChatRequest | None = None
+    """The body in the canonical form, read on first need and kept."""
+    dropped_params: Sequence[str] = ()
     status: int = 0
     streamed: bool = False
     upstream_s: float = 0.0

@@ -137,6 +137,7 @@ class Image(msgspec.Struct, frozen=True, tag="image", omit_defaults=True):
     source: MediaSource
     detail: str | None = None
     cache: CacheMarker | None = None
+    state: ProviderState | None = None
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio", omit_defaults=True):

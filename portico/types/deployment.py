@@ -37,6 +37,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    serves_responses: bool = False
+    """Does it have OpenAI's Responses endpoint, beside Chat Completions?"""
 
 
 class Limits(msgspec.Struct, frozen=True):

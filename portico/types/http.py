@@ -115,7 +115,7 @@ class Responder(Protocol):
     def finish(self, data: bytes = b"") -> None: ...
 
     def abort(self) -> None:
-        """Cut the connection without a proper end: the client must see that the answer is broken."""
+        """Cut the connection without a proper end, so that the client sees the answer is broken."""
 
     def watch(
         self,

@@ -34,7 +34,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rerank search units or web searches."""
     requests: int = 1
     service_tier: str | None = None
-    """`flex`, `priority`, `batch` …, as the provider says it served the call; `None` is standard."""
+    """`flex`, `priority`, `batch` …, as the provider says it served; `None` is standard."""
     reported_total: int | None = None
     estimated: bool = False
 

@@ -15,8 +15,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
+from portico.errors import GatewayError, UpstreamProtocol
+from portico.types.http import HttpHead
 from portico.types.usage import Usage
+from portico.wire.openai_chat.errors import read_error
+from portico.wire.openai_error import write_stream_error
 from portico.wire.openai_usage import read_usage
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -42,7 +45,7 @@ class Tap(Protocol):
     """What a relay asks of whoever looks at the bytes that pass."""
 
     usage: Usage | None
-    error: bytes | None
+    error: GatewayError | None
     events: int
     is_done: bool
 
@@ -50,11 +53,14 @@ class Tap(Protocol):
 
     def close(self) -> bytes: ...
 
+    def fail(self, error: GatewayError) -> bytes:
+        """How the client is told that the stream is broken; nothing follows."""
+
 
 class StreamTap:
     """Feed it what arrives; what `feed` returns goes to the client.
 
-    `usage` is the last one reported. `error` is the JSON of an error event, which is not passed on:
+    `usage` is the last one reported. `error` is what an error event said, which is not passed on:
     the gateway ends the stream in its own words. `is_done` says that the stream has had its
     proper end. `events` counts data events: the estimate of last resort for output tokens, as
     providers send about one token in each.
@@ -79,7 +85,7 @@ class StreamTap:
         self._last = b""
         self._before_last = b""
         self.usage: Usage | None = None
-        self.error: bytes | None = None
+        self.error: GatewayError | None = None
         self.events = 0
         self.is_done = False
 
@@ -137,7 +143,7 @@ class StreamTap:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return True
         if seen.error or seen.type == "error":
-            self.error = payload
+            self.error = read_error(HttpHead(200, {}), payload)
             return False
         if b'"usage"' in payload:
             usage = read_usage(payload, self._operation)
@@ -162,6 +168,9 @@ class StreamTap:
             rest += DONE
         return rest
 
+    def fail(self, error: GatewayError) -> bytes:
+        return write_stream_error(error, self._operation)
+
     def _has_finished(self) -> bool:
         return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
 
@@ -184,7 +193,7 @@ class MediaTap:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
-        self.error: bytes | None = None
+        self.error: GatewayError | None = None
         self.events = 0
         self.is_done = False
 
@@ -194,4 +203,8 @@ class MediaTap:
 
     def close(self) -> bytes:
         self.is_done = True
+        return b""
+
+    def fail(self, error: GatewayError) -> bytes:
+        """Media has no words for it: the connection is cut instead."""
         return b""

@@ -1,0 +1,217 @@
+"""How one attempt passes between a client and a provider: as bytes, or through the dialects.
+
+Same dialect on both sides: the body goes as it is but for the model's name, the answer comes back
+as it is. Another dialect: the request is read once for the call, written for this provider, and
+the answer is read and written back. Either way an attempt ends up with the same four things: a
+request, a tap for its stream, what a whole answer becomes, and how errors are read. Retries start
+again from the original.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from portico.engine.snapshot import Target
+from portico.errors import GatewayError, InternalError, NotSupported, UpstreamError
+from portico.providers import openai_compatible
+from portico.types.call import Call
+from portico.types.chat import ChatRequest, Home
+from portico.types.deployment import Provider
+from portico.types.http import HttpHead, HttpRequest
+from portico.types.usage import Usage
+from portico.wire import envelope
+from portico.wire.base import (
+    ClientDialect,
+    Dropped,
+    ProviderDialect,
+    ReplyContext,
+    Unsupported,
+    refuse,
+)
+from portico.wire.openai_chat.errors import read_error as read_openai_error
+from portico.wire.openai_error import write_error as write_openai_error
+from portico.wire.openai_usage import read_usage
+from portico.wire.tap import MediaTap, StreamTap, Tap
+from portico.wire.translating_tap import TranslatingTap
+
+_EVENT_STREAM = (b"text/event-stream",)
+_ANY_TYPE = (b"",)
+_STREAM_USAGE = frozenset({"chat", "completion"})
+"""Operations whose streams report usage only if `stream_options.include_usage` asks for it."""
+
+ReadError = Callable[[HttpHead, bytes], UpstreamError]
+
+
+class Straight(msgspec.Struct):
+    """Bytes pass."""
+
+    upstream: HttpRequest
+    tap: Tap | None
+    operation: str
+    read_error: ReadError = read_openai_error
+    content_type: bytes | None = None
+    passes_errors: bool = True
+
+    def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
+        return body, read_usage(body, self.operation)
+
+
+class Translated(msgspec.Struct):
+    """Through the hub: the provider's dialect in, the client's out."""
+
+    upstream: HttpRequest
+    tap: Tap | None
+    provider: ProviderDialect
+    client: ClientDialect
+    context: ReplyContext
+    unsupported: Unsupported
+    home: Home
+    content_type: bytes | None = b"application/json"
+    passes_errors: bool = False
+
+    @property
+    def read_error(self) -> ReadError:
+        return self.provider.read_error
+
+    def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
+        answer = self.provider.read_response(body, home=self.home)
+        written = self.client.write_response(
+            answer, context=self.context, unsupported=self.unsupported
+        )
+        return written, answer.usage
+
+
+Passage = Straight | Translated
+"""`tap` is there if the answer is to be a stream; `content_type` of `None` passes the provider's
+on; `passes_errors`: may the provider's own error object go to the client as it is?
+"""
+
+
+def plan(call: Call, target: Target, now: float) -> Passage:
+    """The passage of one attempt; `now` is UTC epoch seconds.
+
+    Raises `InvalidRequest` for a body that the client's dialect does not allow, and `NotSupported`
+    where this provider cannot do what the endpoint is for.
+    """
+    if _bytes_pass(call, target.deployment.provider):
+        return _straight(call, target)
+    return _translated(call, target, now)
+
+
+def _bytes_pass(call: Call, provider: Provider) -> bool:
+    """Do both sides speak OpenAI's protocol for this operation? Whoever speaks Chat is taken to
+    offer everything but Responses, which its row must say.
+    """
+    if call.endpoint.operation == "response":
+        return provider.serves_responses or provider.dialect == "openai_responses"
+    return provider.dialect == "openai_chat" and call.endpoint.dialect == "openai_chat"
+
+
+def _straight(call: Call, target: Target) -> Straight:
+    endpoint = call.endpoint
+    seen = call.envelope
+    provider = target.deployment.provider
+    streamed = endpoint.binary or (endpoint.streams and bool(seen.stream))
+    add_usage = (
+        streamed
+        and endpoint.operation in _STREAM_USAGE
+        and "stream_options" not in provider.refused_params
+        and not envelope.wants_usage(seen)
+    )
+    body = envelope.splice(call.request.body, seen, target.model_json, add_usage=add_usage)
+    if provider.renamed_params:
+        body = envelope.rename(body, provider.renamed_params)
+    if provider.refused_params:
+        body, call.dropped_params = envelope.drop(body, provider.refused_params)
+    tap: Tap | None = None
+    stream_types: tuple[bytes, ...] = ()
+    if endpoint.binary:
+        tap, stream_types = MediaTap(), _ANY_TYPE
+    elif streamed:
+        tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
+    head = openai_compatible.head(target.head_prefix(endpoint.path), body, _forwarded(call))
+    upstream = HttpRequest(provider.origin, head, body, call.route.timeouts, stream_types)
+    return Straight(upstream, tap, endpoint.operation)
+
+
+def _translated(call: Call, target: Target, now: float) -> Translated:
+    from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
+
+    deployment = target.deployment
+    provider = PROVIDER_DIALECTS.get(deployment.provider.dialect)
+    client = CLIENT_DIALECTS.get(call.endpoint.dialect)
+    if provider is None or client is None or call.endpoint.operation not in ("chat", "response"):
+        raise NotSupported(
+            f"{deployment.id} speaks {deployment.provider.dialect}, which does not offer "
+            f"{call.endpoint.path}; ask for a model of another provider."
+        )
+    if call.chat is None:
+        call.chat = client.read_request(call.request.body)
+    asked = call.chat
+    home = Home(deployment.provider.name, deployment.model)
+    unsupported = _unsupported(call)
+    wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
+    body = provider.write_request(wanted, unsupported=unsupported, home=home)
+    context = ReplyContext(request=asked, id=call.request_id, now=int(now))
+    tap: Tap | None = None
+    if asked.stream:
+        tap = TranslatingTap(
+            provider.stream_reader(home=home),
+            client.stream_writer(context=context, unsupported=unsupported),
+        )
+    return Translated(
+        _foreign_request(call, target, wanted, body),
+        tap,
+        provider,
+        client,
+        context,
+        unsupported,
+        home,
+        b"text/event-stream; charset=utf-8" if asked.stream else b"application/json",
+    )
+
+
+def error_writer(dialect: str) -> Callable[[GatewayError], bytes]:
+    """How errors are written to clients of this dialect."""
+    if dialect.startswith("openai"):
+        return write_openai_error
+    from portico.wire.table import CLIENT_DIALECTS
+
+    return CLIENT_DIALECTS[dialect].write_error
+
+
+def _unsupported(call: Call) -> Unsupported:
+    """What to do with fields the provider's dialect cannot express: drop and name, or refuse."""
+    if call.request.headers.get(b"x-portico-unsupported-params") == b"error":
+        return refuse
+    dropped = Dropped()
+    call.dropped_params = dropped.names
+    return dropped
+
+
+def _foreign_request(call: Call, target: Target, wanted: ChatRequest, body: bytes) -> HttpRequest:
+    path = _PATHS.get(target.deployment.provider.dialect)
+    if path is None:
+        raise InternalError(f"no path for {target.deployment.provider.dialect}")
+    head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
+    stream_types = _EVENT_STREAM if wanted.stream else ()
+    return HttpRequest(
+        target.deployment.provider.origin, head, body, call.route.timeouts, stream_types
+    )
+
+
+_PATHS = {
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic_messages": "/v1/messages",
+}
+
+
+def _forwarded(call: Call) -> bytes:
+    headers = call.request.headers
+    lines = b""
+    for name in openai_compatible.FORWARDED:
+        value = headers.get(name)
+        if value is not None:
+            lines += b"%b: %b\r\n" % (name, value)
+    return lines
