@@ -53,7 +53,8 @@ def decode(body: bytes | str) -> Any:
     except ValueError as problem:  # msgspec's errors are ValueErrors
         raise MalformedError(f"not valid JSON ({problem})") from None
     opening = ("[", "{") if isinstance(body, str) else (b"[", b"{")
-    if sum(map(body.count, opening)) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):  # type: ignore[arg-type]
+    is_many = sum(map(body.count, opening)) > MAX_DEPTH  # type: ignore[arg-type]
+    if is_many and isinstance(value, dict | list) and _is_deeper(value, MAX_DEPTH):
         raise MalformedError(f"nested deeper than {MAX_DEPTH} levels; flatten it")
     return value
 
@@ -71,15 +72,14 @@ def _is_deeper(value: Any, limit: int) -> bool:
     """Walk level by level, so that the check itself cannot recurse too deep."""
     level = [value]
     for _ in range(limit):
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                below += [v for v in item.values() if isinstance(v, dict | list)]
-            elif isinstance(item, list):
-                below += [v for v in item if isinstance(v, dict | list)]
-        if not below:
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if type(item) is dict else item)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
             return False
-        level = below
     return True
 
 

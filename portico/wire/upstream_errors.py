@@ -4,9 +4,8 @@ Dialects read the words out of their own envelopes; what they mean is the same f
 credential is told to the client without the provider's words, which often quote the key.
 """
 
-import math
 import re
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from portico.errors import (
@@ -37,6 +36,23 @@ _FILTER: Final = re.compile(
     re.IGNORECASE,
 )
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_DATE: Final = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
+)
+_MONTHS: Final = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
 _TRY_AGAIN: Final = re.compile(
     r"(?:try again|retry) (?:in|after) ([0-9]{1,6}(?:\.[0-9]{1,9})?) ?(ms|s\b|sec|seconds?)",
     re.IGNORECASE | re.ASCII,
@@ -125,11 +141,27 @@ def _number(value: bytes | None) -> float | None:
 
 
 def _seconds_until(date: bytes, now: bytes | None) -> float | None:
-    if now is None:
+    then, since = _read_date(date), _read_date(now or b"")
+    if then is None or since is None or then < since:
         return None
+    return (then - since).total_seconds()
+
+
+def _read_date(date: bytes) -> datetime | None:
+    """`Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7); the obsolete forms are not read."""
+    found = _DATE.fullmatch(date.decode("latin-1").strip())
+    if found is None or found.group(2) not in _MONTHS:
+        return None
+    day, month, year, hour, minute, second = found.groups()
     try:
-        then = parsedate_to_datetime(date.decode("latin-1"))
-        seconds = (then - parsedate_to_datetime(now.decode("latin-1"))).total_seconds()
-    except (ValueError, TypeError, OverflowError):
+        return datetime(
+            int(year),
+            _MONTHS.index(month) + 1,
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),
+            tzinfo=UTC,
+        )
+    except ValueError:
         return None
-    return seconds if seconds >= 0 and math.isfinite(seconds) else None

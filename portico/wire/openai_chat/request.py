@@ -289,15 +289,13 @@ def _write_format(format: ResponseFormat) -> JsonObject:
 def _write_thinking(request: ChatRequest, written: JsonObject, is_own: bool) -> None:
     """Home in the words the client used; else as `reasoning_effort`, which most servers know."""
     config = request.thinking
-    if config is None:
-        return
     if is_own:
-        if config.effort is not None and "~reasoning" not in request.extra:
+        if config is not None and config.effort is not None and "~reasoning" not in request.extra:
             written["reasoning_effort"] = config.effort
         for field in ("reasoning", "thinking"):
             if f"~{field}" in request.extra:
                 written[field] = request.extra[f"~{field}"]
         return
-    effort = asked_effort(config)
+    effort = None if config is None else asked_effort(config)
     if effort is not None:
         written["reasoning_effort"] = "xhigh" if effort == "max" else effort
