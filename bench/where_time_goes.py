@@ -9,7 +9,6 @@ is called and how often. With --perf, by symbol of interpreter, libraries and ke
 import argparse
 import pstats
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -81,4 +80,4 @@ def _load(contender: Contender, folder: Path, case: Case, recorder: list[str]) -
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
