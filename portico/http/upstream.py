@@ -34,6 +34,7 @@ CLOSED: Final = 3
 _JOINED_WRITE = 64 * 1024
 _MAX_HEAD_BYTES = 128 * 1024
 _MAX_JOINED_FIELD = 16 * 1024
+_FEW_DIGITS = 6  # lengths below a megabyte are not worth refusing ahead of the body
 _MAX_HELD = 256 * 1024
 
 # A pooled connection that the provider closed while our request was on its way tells us so within a
@@ -238,9 +239,10 @@ class UpstreamConnection(asyncio.Protocol):
                 self._refusal = "its answer has a `transfer-encoding` other than `chunked`"
         elif length is None:
             self._is_until_eof = status != 204 and status != 304
-        elif int(length[:18]) > self._timed_request.max_response_bytes and not self._wants_stream:
+        elif len(length) > _FEW_DIGITS and not self._wants_stream:
             limit = self._timed_request.max_response_bytes
-            self._refusal = f"its answer is larger than {limit} bytes"
+            if int(length[:18]) > limit:
+                self._refusal = f"its answer is larger than {limit} bytes"
 
     def on_body(self, data: bytes) -> None:
         body = self._body

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico.errors import GatewayError
@@ -41,6 +41,7 @@ ends = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     parts, ends, st.lists(st.integers(0, 600)), st.sampled_from([b"", NEXT, b"\r\n", b"0\r\n\r\n"])
 )
@@ -54,6 +55,7 @@ def test_the_body_and_what_follows_are_the_same_however_the_bytes_are_split(
     assert feed(pieces) == (b"".join(body), following)
 
 
+@settings(deadline=None)
 @given(parts, ends)
 def test_byte_by_byte_is_the_same(body: list[bytes], end: bytes) -> None:
     wire = chunked(body, end) + NEXT

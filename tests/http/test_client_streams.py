@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico.errors import UpstreamProtocol
@@ -368,6 +368,7 @@ ANSWERS = [
 ]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ANSWERS), st.lists(st.integers(0, 200), max_size=8), st.sampled_from([SSE, ()])
 )
@@ -383,6 +384,7 @@ def test_an_answer_split_anywhere_is_the_same_answer(
     assert receive([wire[i : i + 1] for i in range(len(wire))], stream_types) == whole
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ANSWERS),
     st.lists(st.tuples(st.integers(0, 200), st.binary(max_size=3)), min_size=1, max_size=4),

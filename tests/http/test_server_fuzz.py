@@ -107,11 +107,13 @@ PIECES = [
 requests = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map(b"".join)
 
 
+@settings(deadline=None)
 @given(requests, st.lists(st.integers(0, 2000), max_size=12))
 def test_requests_split_anywhere_are_the_same_requests(wire: bytes, places: list[int]) -> None:
     assert play(cut(wire, places)) == play([wire])
 
 
+@settings(deadline=None)
 @given(requests)
 def test_requests_that_come_byte_by_byte_are_the_same_requests(wire: bytes) -> None:
     assert play([wire[i : i + 1] for i in range(len(wire))]) == play([wire])
@@ -142,7 +144,7 @@ def mutate(wire: bytes, changes: list[tuple[int, str, bytes]]) -> bytes:
     return wire
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(requests, mutations, st.lists(st.integers(0, 2000), max_size=6))
 def test_damaged_requests_are_refused_or_understood_the_same_way_however_they_come(
     wire: bytes, changes: list[tuple[int, str, bytes]], places: list[int]
@@ -155,6 +157,7 @@ def test_damaged_requests_are_refused_or_understood_the_same_way_however_they_co
     assert play(cut(damaged, places))[0] == whole[0]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=6000), st.lists(st.integers(0, 6000), max_size=4))
 def test_garbage_is_never_more_than_refused(garbage: bytes, places: list[int]) -> None:
     seen, statuses = play(cut(garbage, places))
