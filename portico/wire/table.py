@@ -4,12 +4,21 @@ from typing import Final
 
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
+from portico.wire.bedrock_converse import dialect as bedrock_converse
+from portico.wire.gemini_generate import dialect as gemini_generate
 from portico.wire.openai_chat import dialect as openai_chat
 
-_BOTH: Final[tuple[ChatDialect, ...]] = (openai_chat, anthropic_messages)
+_BOTH: Final[tuple[ChatDialect, ...]] = (
+    openai_chat,
+    anthropic_messages,
+    gemini_generate,
+)
+_PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (bedrock_converse,)
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
 """What clients may speak."""
 
-PROVIDER_DIALECTS: Final[dict[str, ProviderDialect]] = {d.NAME: d for d in _BOTH}
+PROVIDER_DIALECTS: Final[dict[str, ProviderDialect]] = {
+    d.NAME: d for d in (*_BOTH, *_PROVIDERS_ONLY)
+}
 """What providers may speak."""

@@ -40,6 +40,7 @@ from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
 from tests.wire.conversations import CONVERSATIONS, Conversation, essence, turns
 
 CANNOT: dict[str, frozenset[str]] = {
+    "bedrock_converse": frozenset({"image_urls"}),
     "cohere_chat": frozenset({"documents", "image_results"}),
     "ollama_chat": frozenset({"documents", "image_urls"}),
 }

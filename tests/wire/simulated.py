@@ -1,0 +1,7 @@
+"""The far ends of dialects that only providers speak, by name; see `test_pairs`."""
+
+from typing import Any, Final
+
+from tests.wire import simulated_bedrock
+
+SIMULATED: Final[dict[str, Any]] = {end.NAME: end for end in (simulated_bedrock,)}
