@@ -133,17 +133,24 @@ def docs_page(base_url: str) -> str:
     return _PAGE.format(version=escape(portico.__version__), rows=rows, url=url)
 
 
-_PAGE = """<!doctype html> <html lang="en"><head><meta charset="utf-8"><title>Portico</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"> <style> :root {{
-color-scheme: light dark; }} body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 56rem;
-margin: 2rem auto; padding: 0 1rem; }} table {{ border-collapse: collapse; width: 100%; }} td {{
-border-bottom: 1px solid #8884; padding: .4rem .6rem .4rem 0; vertical-align: top; }} pre {{
-background: #8881; padding: .8rem 1rem; overflow-x: auto; border-radius: .4rem; }} code, pre {{
-font: 14px/1.45 ui-monospace, monospace; }} </style></head><body> <h1>Portico {version}</h1>
-<p>One endpoint in front of every model provider. Send your gateway key as <code>Authorization:
-Bearer</code>, <code>x-api-key</code> or <code>api-key</code>. Inference paths also answer without
-<code>/v1</code> and under <code>/openai/v1</code>.</p> <h2>curl</h2> <pre>curl
-{url}/v1/chat/completions \\
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Portico</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto;
+  padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+td {{ border-bottom: 1px solid #8884; padding: .4rem .6rem .4rem 0; vertical-align: top; }}
+pre {{ background: #8881; padding: .8rem 1rem; overflow-x: auto; border-radius: .4rem; }}
+code, pre {{ font: 14px/1.45 ui-monospace, monospace; }}
+</style></head><body>
+<h1>Portico {version}</h1>
+<p>One endpoint in front of every model provider. Send your gateway key as
+<code>Authorization: Bearer</code>, <code>x-api-key</code> or <code>api-key</code>.
+Inference paths also answer without <code>/v1</code> and under <code>/openai/v1</code>.</p>
+<h2>curl</h2>
+<pre>curl {url}/v1/chat/completions \\
   -H "authorization: Bearer $PORTICO_KEY" -H "content-type: application/json" \\
   -d '{{"model": "echo", "messages": [{{"role": "user", "content": "Hello, Portico"}}]}}'</pre>
 <h2>Python</h2>
