@@ -14,8 +14,9 @@ import msgspec
 from portico.errors import UpstreamTimeout, UpstreamUnreachable
 from portico.http.dial import dial, explain
 from portico.http.proxies import ProxySettings
+from portico.http.stream import Stream
 from portico.http.tls import ClientContext, client_context
-from portico.http.upstream import IdleRaceLost, Stream, UpstreamConnection
+from portico.http.upstream import IdleRaceLost, UpstreamConnection
 from portico.types.http import HttpRequest, HttpResponse, Origin
 
 _SWEEP_EVERY_S = 0.1

@@ -1,8 +1,8 @@
 """One client connection: requests in, one at a time and in order, answers out.
 
-The connection finds where a message ends; llhttp checks its grammar. While a request is being
-answered nothing further is parsed: bytes of pipelined requests wait, bounded, and then reading
-stops. So there is one active request, and the connection itself is its `Responder`.
+`RequestReader` cuts the bytes into requests. While one of them is being answered nothing further is
+parsed: bytes of pipelined requests wait, bounded, and then reading stops. So there is one active
+request, and the connection itself is its `Responder`.
 
 A client that half-closes while we work has left: nginx (`proxy_ignore_client_abort off`) and hyper
 (`half_close(false)`) read it the same way, and it is the only sign of a closed client that TCP
@@ -18,15 +18,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 from portico.errors import (
     GatewayError,
-    HeadersTooLarge,
     InternalError,
-    MalformedHttp,
     Overloaded,
-    PayloadTooLarge,
     RequestTimeout,
 )
-from portico.http.chunked import ChunkedBody
-from portico.http.request_head import RequestHead, read_head
+from portico.http.request_head import RequestHead
+from portico.http.request_reader import RequestReader
 from portico.types.http import Headers, Request
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ LINGERING: Final = (
 CLOSING: Final = 6
 CLOSED: Final = 7
 
-_HEAD_END = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _JOINED_WRITE = 64 * 1024
@@ -54,11 +50,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 class Connection(asyncio.Protocol):
     __slots__ = (
-        "_buffer",
-        "_chunked",
         "_drained_from",
         "_gone",
-        "_head",
         "_held",
         "_is_head_method",
         "_is_http_11",
@@ -66,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_is_reading_paused",
         "_keep_alive",
         "_pause",
+        "_reader",
         "_resume",
         "_server",
         "_started_at",
@@ -79,9 +73,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "Server") -> None:
         self._server = server
         self._state = IDLE
-        self._buffer = bytearray()
+        self._reader = _reader_for(server)
         self._held = b""
-        self._chunked: ChunkedBody | None = None
         self._is_paused = False
         self._is_reading_paused = False
         self._keep_alive = True
@@ -147,108 +140,35 @@ class Connection(asyncio.Protocol):
 
     def _consume(self, data: bytes) -> None:
         """Take requests off `data` until it is used up or one of them is being answered."""
-        while data := self._take(data):
+        reader = self._reader
+        while data:
+            try:
+                body = reader.feed(data)
+            except GatewayError as error:
+                self._refuse(error, reader.head)
+                return
+            head = reader.head
+            if body is None or head is None:
+                self._await_more(reader)
+                return
+            data = reader.rest
+            self._dispatch(head, body)
             if self._state >= ANSWERING or self._is_paused:
-                if self._state < LINGERING:
+                if data and self._state < LINGERING:
                     self._hold(data)
                 return
 
-    def _take(self, data: bytes) -> bytes:
-        """Read on from where the last bytes ended; return what follows a whole request."""
-        if self._state == BODY:
-            return self._take_body(data)
-        if self._buffer == b"\r":
-            data = b"\r" + data
-            self._buffer.clear()
-        if self._buffer:
-            start = max(0, len(self._buffer) - 3)
-            self._buffer += data
-            end = self._buffer.find(_HEAD_END, start)
-            if end < 0:
-                return self._await_head()
-            data = bytes(self._buffer)
-            self._buffer.clear()
-        else:
-            # RFC 9112 section 2.2 asks to bear an empty line before a request.
-            if data.startswith(b"\r\n"):
-                data = data[2:]
-                if not data:
-                    return b""
-            end = data.find(_HEAD_END)
-            if end < 0:
-                self._buffer += data
-                return self._await_head()
-        end += len(_HEAD_END)
-        limits = self._server.limits
-        if end > limits.max_header_bytes:
-            return self._refuse(_headers_too_large(limits.max_header_bytes))
-        try:
-            head = read_head(data[:end], limits.max_headers, self._server.encoded_slash_under)
-        except GatewayError as error:
-            return self._refuse(error)
-        if not head.content_length and not head.is_chunked:
-            self._dispatch(head, b"")
-            return data[end:]
-        return self._begin_body(head, data, end)
-
-    def _await_head(self) -> bytes:
-        buffer = self._buffer
-        limits = self._server.limits
-        if len(buffer) > limits.max_header_bytes:
-            return self._refuse(_headers_too_large(limits.max_header_bytes))
-        if self._state == IDLE:
+    def _await_more(self, reader: RequestReader) -> None:
+        if reader.is_in_body:
+            if self._state != BODY:
+                self._state = BODY
+                self._started_at = self._server.clock()
+                if reader.wants_continue:
+                    self._transport.write(_CONTINUE)
+            self._renew_body_deadline(reader.received)
+        elif self._state == IDLE and reader.has_begun:
             self._state = HEAD
-            self.deadline = self._server.clock() + limits.header_timeout_s
-        if not 65 <= buffer[0] <= 90 and buffer != b"\r":
-            hint = "; it looks like TLS, and this port speaks plain HTTP" if buffer[0] == 22 else ""
-            return self._refuse(MalformedHttp(f"not HTTP/1.1: no method at the start{hint}"))
-        return b""
-
-    def _begin_body(self, head: RequestHead, data: bytes, start: int) -> bytes:
-        server = self._server
-        body_limit = server.body_limit
-        limit = body_limit(head.path) if body_limit else server.limits.max_body_bytes
-        length = head.content_length
-        if length > limit:
-            return self._refuse(_body_too_large(limit), head)
-        end = start + length
-        if length and len(data) >= end:
-            self._dispatch(head, data[start:end])
-            return data[end:]
-        self._state = BODY
-        self._head = head
-        self._started_at = server.clock()
-        self._buffer.clear()
-        self._chunked = ChunkedBody(limit) if head.is_chunked else None
-        if head.expects_continue and len(data) == start:
-            self._transport.write(_CONTINUE)
-        self._renew_body_deadline(0)
-        return self._take_body(data[start:]) if len(data) > start else b""
-
-    def _take_body(self, data: bytes) -> bytes:
-        chunked = self._chunked
-        if chunked is not None:
-            try:
-                rest = chunked.feed(data)
-            except GatewayError as error:
-                return self._refuse(error, self._head)
-            if not chunked.is_complete:
-                self._renew_body_deadline(len(chunked.body))
-                return b""
-            self._chunked = None
-            self._dispatch(self._head, bytes(chunked.body))
-            return rest
-        buffer = self._buffer
-        missing = self._head.content_length - len(buffer)
-        if len(data) < missing:
-            buffer += data
-            self._renew_body_deadline(len(buffer))
-            return b""
-        buffer += data[:missing]
-        body = bytes(buffer)
-        self._buffer = bytearray()
-        self._dispatch(self._head, body)
-        return data[missing:]
+            self.deadline = self._server.clock() + self._server.limits.header_timeout_s
 
     def _renew_body_deadline(self, received: int) -> None:
         limits = self._server.limits
@@ -413,8 +333,8 @@ class Connection(asyncio.Protocol):
 
     # Refusals and ends
 
-    def _refuse(self, error: GatewayError, head: RequestHead | None = None) -> bytes:
-        """Answer `error` and close; returns `b""`, for nothing that follows is read."""
+    def _refuse(self, error: GatewayError, head: RequestHead | None = None) -> None:
+        """Answer `error` and close; nothing that follows is read."""
         server = self._server
         request_id = _request_id(head.headers if head else {})
         server.log.info(
@@ -434,7 +354,6 @@ class Connection(asyncio.Protocol):
             b"content-length: %d\r\n\r\n%b" % (prefix, request_id, retry, len(body), shown)
         )
         self._linger()
-        return b""
 
     def _linger(self) -> None:
         """Say that we are done, and read on for a while.
@@ -446,8 +365,7 @@ class Connection(asyncio.Protocol):
         self._gone = self._pause = self._resume = None
         self._held = b""
         self._drained_from = self._transport.get_write_buffer_size()
-        self._buffer = bytearray()
-        self._chunked = None
+        self._reader = _reader_for(self._server)
         self.deadline = self._server.clock() + self._server.limits.linger_s
         if self._is_reading_paused:
             self._is_reading_paused = False
@@ -505,7 +423,7 @@ class Connection(asyncio.Protocol):
                     f"the request body came slower than {limits.min_body_rate} bytes/s, "
                     f"or not at all for {limits.body_timeout_s:g} s"
                 ),
-                self._head,
+                self._reader.head,
             )
         elif self._state == IDLE:
             self._close()
@@ -518,12 +436,8 @@ class Connection(asyncio.Protocol):
         self._leave()
 
 
-def _headers_too_large(limit: int) -> HeadersTooLarge:
-    return HeadersTooLarge(f"the request line and headers are larger than {limit} bytes")
-
-
-def _body_too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the request body is larger than {limit} bytes")
+def _reader_for(server: "Server") -> RequestReader:
+    return RequestReader(server.limits, server.body_limit, server.encoded_slash_under)
 
 
 def _request_id(headers: Headers) -> bytes:

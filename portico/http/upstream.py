@@ -1,5 +1,4 @@
-"""One connection to a provider: a request out, its answer in, one at a time; and the stream it may
-be.
+"""One connection to a provider: a request out, its answer in, one at a time.
 
 llhttp checks the answer's framing; bodies are handed on in one piece for each socket read. The pool
 (`client.py`) owns connections and their timers; this file says what each byte and each silence
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from portico.errors import UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from portico.http.stream import Stream
 from portico.types.http import (
     Headers,
     HttpHead,
     HttpRequest,
     HttpResponse,
     Origin,
-    StreamSink,
     Timeouts,
 )
 
@@ -35,7 +34,6 @@ _JOINED_WRITE = 64 * 1024
 _MAX_HEAD_BYTES = 128 * 1024
 _MAX_JOINED_FIELD = 16 * 1024
 _FEW_DIGITS = 6  # lengths below a megabyte are not worth refusing ahead of the body
-_MAX_HELD = 256 * 1024
 
 # A pooled connection that the provider closed while our request was on its way tells us so within a
 # round trip. One that dies later may have carried the request to somebody who worked, and bills.
@@ -103,7 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def begin(
         self, request: HttpRequest, wants_stream: bool
-    ) -> "asyncio.Future[HttpResponse | Stream]":
+    ) -> asyncio.Future[HttpResponse | Stream]:
         """Write `request`; the future holds the whole answer, or a Stream if it is one and
         wanted."""
         pool = self._pool
@@ -143,7 +141,7 @@ class UpstreamConnection(asyncio.Protocol):
         method, _, target = line.partition(b" ")
         return b"%b %b%b\r\n%b%b" % (method, self.proxy_prefix, target, self.proxy_fields, rest)
 
-    def give_up(self, waiter: "asyncio.Future[HttpResponse | Stream]") -> None:
+    def give_up(self, waiter: asyncio.Future[HttpResponse | Stream]) -> None:
         """Whoever awaited `waiter` was cancelled: the connection cannot be used again."""
         if self._waiter is waiter:
             self.drop()
@@ -280,7 +278,7 @@ class UpstreamConnection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)
 
-    def _deliver(self, stream: "Stream") -> None:
+    def _deliver(self, stream: Stream) -> None:
         """Hand on what this read brought; the first time, the stream itself."""
         piece = bytes(self._body)
         self._body = b""
@@ -443,67 +441,3 @@ class UpstreamConnection(asyncio.Protocol):
         self._arm(self._pool.clock() + self._timed_request.timeouts.idle)
         if not self.transport.is_closing():
             self.transport.resume_reading()
-
-
-class Stream:
-    """Satisfies `http.base.UpstreamStream`."""
-
-    __slots__ = ("_connection", "_error", "_held", "_is_ended", "_is_paused", "_sink", "head")
-
-    def __init__(self, connection: UpstreamConnection, head: HttpHead) -> None:
-        self.head = head
-        self._connection: UpstreamConnection | None = connection
-        self._sink: StreamSink | None = None
-        self._held: bytes | bytearray = b""
-        self._is_paused = False
-        self._is_ended = False
-        self._error: UpstreamError | None = None
-
-    def attach(self, sink: StreamSink) -> None:
-        self._sink = sink
-        held, self._held = bytes(self._held), b""
-        self.resume()
-        if held:
-            sink.feed(held)
-        if self._is_ended and self._sink is not None:
-            self._sink = None
-            sink.finish(self._error)
-
-    def pause(self) -> None:
-        if not self._is_paused and self._connection is not None:
-            self._is_paused = True
-            self._connection.pause_reading()
-
-    def resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            if self._connection is not None:
-                self._connection.resume_reading()
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        self._sink = None
-        self._held = b""
-        if connection is not None:
-            connection.drop()
-
-    # What the connection calls
-
-    def feed(self, data: bytes) -> None:
-        if self._sink is not None:
-            self._sink.feed(data)
-        else:
-            self._held = data if not self._held else bytearray(self._held) + data
-            if len(self._held) >= _MAX_HELD:
-                self.pause()
-
-    def detach(self) -> None:
-        """The connection is done with this stream, and may soon carry another answer."""
-        self._connection = None
-
-    def end(self, error: UpstreamError | None) -> None:
-        self._is_ended = True
-        self._error = error
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.finish(error)

@@ -9,7 +9,7 @@ import pytest
 from portico.errors import UpstreamError
 from portico.http.client import HttpPool
 from portico.http.server import ServerLimits
-from portico.http.upstream import Stream
+from portico.http.stream import Stream
 from portico.types.http import HttpRequest, Request, Responder
 from tests.http.conftest import Run
 from tests.http.harness import (

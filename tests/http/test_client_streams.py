@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from portico.errors import UpstreamProtocol
 from portico.http.client import HttpPool, PoolStats
-from portico.http.upstream import Stream, UpstreamConnection
+from portico.http.stream import Stream
+from portico.http.upstream import UpstreamConnection
 from portico.types.http import HttpResponse, Origin
 from tests.http.conftest import Run
 from tests.http.harness import Clock, Conversation, Script, Sink, ok, pooling, post, provider, until
