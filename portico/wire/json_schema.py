@@ -16,6 +16,12 @@ from portico.types.chat import JsonObject
 MAX_INLINE_DEPTH: Final = 16
 """How deep a recursive `$ref` is written out before it becomes "any object"."""
 
+MAX_INLINED: Final = 500
+"""How many references of one schema are written out: they may multiply."""
+
+MAX_INLINED_AT: Final = 32
+"""How deep in a schema references are still written out: what they name may be deep itself."""
+
 _IN_PROPERTIES: Final = ("properties", "$defs", "definitions", "patternProperties")
 _IN_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _IN_SCHEMAS: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
@@ -64,6 +70,8 @@ class _Narrowing:
     def __init__(self, root: JsonObject, rules: Rules) -> None:
         self._root = root
         self._rules = rules
+        self._inlined_count = 0
+        self._depth = 0
         self.dropped: list[str] = []
 
     def root(self, schema: JsonObject) -> JsonObject:
@@ -82,9 +90,16 @@ class _Narrowing:
     def schema(self, schema: Any, refs: int) -> Any:
         if not isinstance(schema, dict):
             return schema  # `true` and `false` are schemas
+        self._depth += 1
+        if self._rules.inline_refs and "$ref" in schema:
+            written = self._inlined(schema, refs)
+        else:
+            written = self._keywords(schema, refs)
+        self._depth -= 1
+        return written
+
+    def _keywords(self, schema: JsonObject, refs: int) -> JsonObject:
         rules = self._rules
-        if rules.inline_refs and "$ref" in schema:
-            return self._inlined(schema, refs)
         written: JsonObject = {}
         for key, value in schema.items():
             if rules.inline_refs and key in ("$defs", "definitions"):
@@ -121,7 +136,9 @@ class _Narrowing:
     def _inlined(self, schema: JsonObject, refs: int) -> Any:
         target = _resolve(self._root, schema["$ref"])
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        if target is None or refs >= MAX_INLINE_DEPTH:
+        self._inlined_count += 1
+        is_too_much = self._inlined_count > MAX_INLINED or self._depth > MAX_INLINED_AT
+        if target is None or refs >= MAX_INLINE_DEPTH or is_too_much:
             self._drop("$ref")
             return self.schema({"type": "object", **beside}, refs)
         if not isinstance(target, dict):
