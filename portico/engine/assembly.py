@@ -200,20 +200,22 @@ class _House:
         self._circuit = _circuit(config.router.circuit_breaker)
 
     def routes(self) -> dict[str, Route]:
-        routes: dict[str, Route] = {}
+        named = {
+            route.name: self._route(route) for route in self._config.models if "*" not in route.name
+        }
+        plain: dict[str, Route] = {}
         groups: dict[str, list[Deployment]] = defaultdict(list)
         for known in self._providers.values():
             for model in self._own_models(known):
                 deployment = self._deployment(known, model)
                 groups[model].append(deployment)
-                routes[deployment.id] = self._plain(deployment.id, (deployment,), known)
+                plain[deployment.id] = self._plain(deployment.id, (deployment,), known)
         for model, deployments in groups.items():
             first = self._providers[deployments[0].provider.name]
-            routes[model] = self._plain(model, tuple(deployments), first)
-        for route in self._config.models:
-            if "*" not in route.name:
-                routes[route.name] = self._route(route)
-        return routes
+            plain[model] = self._plain(model, tuple(deployments), first)
+        # First come the routes that give weights and priorities: a deployment's state is shared by
+        # all its routes and takes them from where it is met first.
+        return {**named, **plain, **named}
 
     def patterns(self) -> Iterable[RoutePattern]:
         for route in self._config.models:

@@ -121,6 +121,7 @@ def _straight(call: Call, target: Target) -> Straight:
     body = envelope.splice(call.request.body, seen, target.model_json, add_usage=add_usage)
     if provider.renamed_params:
         body = envelope.rename(body, provider.renamed_params)
+    call.dropped_params = ()
     if provider.refused_params:
         body, call.dropped_params = envelope.drop(body, provider.refused_params)
     tap: Tap | None = None

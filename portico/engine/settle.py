@@ -31,7 +31,7 @@ _UNPRICED = Spend(cost_nanousd=None, unpriced=("model",))
 
 
 class _SpeechInput(msgspec.Struct):
-    input: str = ""
+    input: Any = ""
 
 
 _SPEECH = msgspec.json.Decoder(_SpeechInput)
@@ -253,8 +253,16 @@ def usage_of(call: Call, reported: Usage | None, body_bytes: int, events: int) -
 
 
 def _speech_usage(body: bytes) -> Usage:
-    """Speech is billed by the characters to be spoken; providers report nothing."""
-    return Usage(input_tokens=0, output_tokens=0, input_characters=len(_SPEECH.decode(body).input))
+    """Speech is billed by the characters to be spoken; providers report nothing.
+
+    An input that is no text has no characters: whether that is a mistake, the provider has said.
+    """
+    try:
+        text = _SPEECH.decode(body).input
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = None
+    characters = len(text) if isinstance(text, str) else 0
+    return Usage(input_tokens=0, output_tokens=0, input_characters=characters)
 
 
 def finish(gateway: Gateway, call: Call, status: int) -> None:
