@@ -19,6 +19,7 @@ from portico.errors import (
     Cancelled,
     GatewayError,
     InternalError,
+    NotSupported,
     UpstreamError,
     UpstreamProtocol,
 )
@@ -87,6 +88,10 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
         else:
             try:
                 return await _attempt(gateway, snapshot, call, choice, course.request, now)
+            except NotSupported as mismatch:
+                error = mismatch
+                course.tried += (choice.deployment.id,)
+                decision = _after_mismatch(course, now)
             except UpstreamError as failure:
                 error = failure
                 course.tried += (choice.deployment.id,)
@@ -115,6 +120,12 @@ def _after_refusal(
         elapsed_s=now - call.received_at,
         has_fallback=bool(_plan(snapshot, course, refusal.cause)),
     )
+
+
+def _after_mismatch(course: _Course, now: float) -> retry.Decision:
+    """A provider that does not offer this operation was not asked: no attempt, no budget."""
+    ahead = outlook(course.route.state, now=now, tried=course.tried, request=course.request)
+    return retry.NEXT if ahead.untried else retry.FAIL
 
 
 def _after_failure(
@@ -162,10 +173,10 @@ async def _attempt(
     now: float,
 ) -> Served:
     target = snapshot.target(state.deployment)
+    passage = plan(call, target, call.at)
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
     try:
-        passage = plan(call, target, call.at)
         answer = await _ask(gateway, call, target, attempt, passage)
         if isinstance(answer, HttpResponse):
             answer.body, attempt.usage = passage.whole(answer.body)
