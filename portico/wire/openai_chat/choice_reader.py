@@ -17,7 +17,6 @@ from portico.types.chat import (
     DataSource,
     Home,
     Image,
-    JsonObject,
     ProviderState,
     RedactedThinking,
     Refusal,
@@ -128,7 +127,7 @@ class ChoiceReader:
         self._open: int | None = None
         self._open_kind = ""
         self._reasoning_field = "reasoning_content"
-        self._details: list[JsonObject] = []
+        self._details: list[Any] = []
         self._signature: ProviderState | None = None
         self._has_thought = False
         self._audio: int | None = None
@@ -204,7 +203,7 @@ class ChoiceReader:
                 self._begin("thinking", Thinking(""), events)
             if delta.reasoning and not delta.reasoning_content:
                 self._reasoning_field = "reasoning"
-            merge_details(self._details, delta.reasoning_details or [])
+            self._details += delta.reasoning_details or ()
             if text:
                 assert self._open is not None
                 self._has_thought = self._has_thought or is_said
@@ -326,7 +325,8 @@ class ChoiceReader:
         if self._open_kind == "thinking":
             state = self._signature
             if state is None:
-                data = compact(self._details) if self._details else self._reasoning_field
+                details = merge_details(self._details)
+                data = compact(details) if details else self._reasoning_field
                 state = ProviderState(NAME, data, self._home)
             events.append(SignatureDelta(self._open, state, self._number))
             self._details = []

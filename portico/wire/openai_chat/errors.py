@@ -2,15 +2,17 @@
 
 https://developers.openai.com/api/docs/guides/error-codes and
 https://openrouter.ai/docs/api-reference/errors (2026-11-23). Seen in the wild: `error` as a string,
-`detail` (FastAPI), `message` at the top, numeric codes, an array around it all.
+`detail` (FastAPI), `errors` (Cloudflare), `message` at the top, numeric codes, `innererror` (Azure),
+an array around it all.
 """
 
 from typing import Any, Final
 
 from portico.errors import UpstreamError
+from portico.types.chat import JsonObject
 from portico.types.http import Headers, HttpHead
-from portico.wire.json_io import MalformedError, compact, decode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.json_io import MalformedError, decode, encode
+from portico.wire.upstream_errors import MAX_BODY, unread_error, upstream_error
 
 _STATUS_BY_WORD: Final = {
     "invalid_request_error": 400,
@@ -37,42 +39,64 @@ _STATUS_BY_WORD: Final = {
 }
 
 
+_WORD_FIELDS: Final = ("code", "type", "status", "error_code")
+
+
 def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
+    if len(body) > MAX_BODY:
+        return unread_error(head, body)
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        is_page = text.startswith("<")
-        return upstream_error(head.status, "" if is_page else text, headers=head.headers)
+        return unread_error(head, body)
     if isinstance(value, list) and value:
         value = value[0]
-    if isinstance(value, dict):
-        value = value.get("error") or value
-    return error_of(value, head.status, head.headers)
+    if not isinstance(value, dict):
+        return error_of(value, head.status, head.headers)
+    error = value.get("error") or value.get("detail") or value.get("errors") or value
+    if isinstance(error, list):
+        error = error[0]
+    return error_of(error, head.status, head.headers, around=value)
 
 
-def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
-    """`error` is the envelope's inside; `status` below 400 asks the error itself for one."""
-    if not isinstance(error, dict):
-        return upstream_error(_own_status(status, ()), _words(error), headers=headers)
-    kind, code, param = error.get("type"), error.get("code"), error.get("param")
-    message = error.get("message") or error.get("detail") or error.get("error") or error
+def error_of(
+    error: Any, status: int, headers: Headers, *, around: JsonObject | None = None
+) -> UpstreamError:
+    """`error` is the inside of the envelope `around`; `status` below 300 asks the error itself for
+    one.
+    """
+    outer = around or {}
+    inner = error if isinstance(error, dict) else {}
+    message = error if isinstance(error, str) else _message(inner) or outer.get("message")
+    code, kind, param = inner.get("code"), inner.get("type"), inner.get("param")
     return upstream_error(
-        _own_status(status, (code, kind, error.get("status"))),
-        _words(message),
+        _own_status(status, (code, kind, inner.get("status"))),
+        message if isinstance(message, str) else "",
         code=code if isinstance(code, str) else None,
         kind=kind if isinstance(kind, str) else None,
+        also=_named(outer) + _named(inner),
         param=param if isinstance(param, str) else None,
         headers=headers,
+        body=encode(outer or error),
     )
 
 
-def _words(message: Any) -> str:
-    return message if isinstance(message, str) else compact(message)
+def _message(error: JsonObject) -> Any:
+    return error.get("message") or error.get("msg") or error.get("detail") or error.get("error")
+
+
+def _named(error: JsonObject) -> list[str]:
+    """Every code and type in it, down to Azure's `innererror` and Anthropic's `details`."""
+    found = [error.get(field) for field in _WORD_FIELDS]
+    for nested in ("innererror", "details"):
+        inside = error.get(nested)
+        if isinstance(inside, dict):
+            found += [inside.get("code"), inside.get("error_code")]
+    return [word for word in found if isinstance(word, str)]
 
 
 def _own_status(status: int, words: tuple[Any, ...]) -> int:
-    if status >= 400:
+    if status >= 300:
         return status
     for word in words:
         if isinstance(word, str) and word.isascii() and word.isdigit() and len(word) == 3:

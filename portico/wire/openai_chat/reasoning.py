@@ -75,25 +75,31 @@ def details_text(details: list[Any]) -> str:
     return "".join(word for word in words if isinstance(word, str))
 
 
-def merge_details(details: list[JsonObject], more: list[Any]) -> None:
-    """Grow streamed `reasoning_details`: pieces of one entry share `index` and `type`."""
-    for piece in more:
+def merge_details(pieces: list[Any]) -> list[JsonObject]:
+    """Streamed `reasoning_details` put together: pieces of one entry share `index` and `type`."""
+    details: list[JsonObject] = []
+    texts: dict[str, list[str]] = {}
+    for piece in pieces:
         if not isinstance(piece, dict):
             continue
         last = details[-1] if details else None
-        if (
-            last is None
-            or last.get("type") != piece.get("type")
-            or last.get("index") != piece.get("index")
-        ):
-            details.append(dict(piece))
-            continue
+        if last is None or any(last.get(key) != piece.get(key) for key in ("type", "index")):
+            if last is not None:
+                last.update({key: "".join(parts) for key, parts in texts.items()})
+            details.append(last := {})
+            texts = {}
         for key, value in piece.items():
-            held = last.get(key)
-            if key in ("text", "summary", "data") and isinstance(held, str):
-                last[key] = held + value if isinstance(value, str) else held
-            elif value is not None:
+            if key in _GROWING and isinstance(value, str):
+                texts.setdefault(key, []).append(value)
+                last.setdefault(key, "")
+            elif value is not None or key not in last:
                 last[key] = value
+    if details:
+        details[-1].update({key: "".join(parts) for key, parts in texts.items()})
+    return details
+
+
+_GROWING: Final = ("text", "summary", "data")
 
 
 def write_own(state: ProviderState, text: str) -> JsonObject:
