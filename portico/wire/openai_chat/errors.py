@@ -2,8 +2,8 @@
 
 https://developers.openai.com/api/docs/guides/error-codes and
 https://openrouter.ai/docs/api-reference/errors (2026-11-23). Seen in the wild: `error` as a string,
-`detail` (FastAPI), `errors` (Cloudflare), `message` at the top, numeric codes, `innererror` (Azure),
-an array around it all.
+`detail` (FastAPI), `errors` (Cloudflare), `message` at the top, numeric codes, `innererror`
+(Azure), an array around it all.
 """
 
 from typing import Any, Final
