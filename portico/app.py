@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import portico
 from portico.api.cors import Cors
 from portico.api.dispatch import Dispatcher
+from portico.api.endpoints import PREFIXES
 from portico.api.pages import Pages
 from portico.config.load import Loaded
 from portico.config.schema import Config, PrometheusSettings, ServerConfig
@@ -117,7 +118,12 @@ class App:
             _server_limits(config.server),
             write_error,
             log=self.log,
-            encoded_slash_under=("/v1/models/", "/models/", "/openai/v1/models/"),
+            encoded_slash_under=(
+                "/v1/models/",
+                "/models/",
+                "/openai/v1/models/",
+                "/v1beta/models/",
+            ),
         )
 
     def _control(self, request: Request, responder: Responder) -> None:

@@ -7,10 +7,21 @@ normalised path that the server hands over, never on the raw URL.
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Literal
+from urllib.parse import parse_qs
 
 from portico.api import replies
 from portico.api.cors import Cors, CorsResponder
-from portico.api.endpoints import CONTROL_PATHS, INFERENCE, PAGES, PREFIXES, Page
+from portico.api.endpoints import (
+    CONTROL_PATHS,
+    GEMINI_PREFIXES,
+    GEMINI_VERBS,
+    GENERATE_CONTENT,
+    INFERENCE,
+    PAGES,
+    PREFIXES,
+    Page,
+)
 from portico.engine import admission, pipeline
 from portico.engine.gateway import Gateway
 from portico.errors import (
@@ -20,7 +31,7 @@ from portico.errors import (
     NotFound,
     UnsupportedMediaType,
 )
-from portico.types.call import InferenceEndpoint
+from portico.types.call import Addressed, InferenceEndpoint
 from portico.types.http import Request, Responder
 
 Handler = Callable[[Request, Responder, str], int]
@@ -70,6 +81,13 @@ class Dispatcher:
             responder = CorsResponder(responder, self._cors.fields(request))
         request_id = _given_id(request)
         endpoint = self._inference.get(request.path)
+        if endpoint is None and ":" in request.path:
+            addressed = _gemini_call(request)
+            if addressed is not None:
+                pipeline.receive(
+                    self._gateway, GENERATE_CONTENT, request, responder, request_id, addressed
+                )
+                return
         if endpoint is not None and request.method == "POST" and _is_json(request):
             pipeline.receive(self._gateway, endpoint, request, responder, request_id)
         else:
@@ -142,6 +160,24 @@ class Dispatcher:
         if needs_key:
             gateway = self._gateway
             admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+
+
+def _gemini_call(request: Request) -> Addressed | None:
+    """`POST /v1beta/models/<model>:<verb>`, read; `None` if this is something else.
+
+    Gemini clients may send their key as `?key=`; it is taken as a header from here on.
+    """
+    prefix = next((one for one in GEMINI_PREFIXES if request.path.startswith(one)), None)
+    if prefix is None or request.method != "POST":
+        return None
+    model, _, verb = request.path.removeprefix(prefix).rpartition(":")
+    if not model or verb not in GEMINI_VERBS:
+        return None
+    query = parse_qs(request.query.decode("latin-1"))
+    if "key" in query:
+        request.headers.setdefault(b"x-goog-api-key", query["key"][0].encode())
+    framing: Literal["sse", "json"] = "sse" if query.get("alt") == ["sse"] else "json"
+    return Addressed(model, GEMINI_VERBS[verb], framing)
 
 
 def _is_json(request: Request) -> bool:

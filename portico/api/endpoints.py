@@ -83,6 +83,20 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
 )
 
 
+GENERATE_CONTENT = InferenceEndpoint(
+    name="generate_content",
+    path="/models/{model}:generateContent",
+    operation="chat",
+    dialect="gemini_generate",
+    streams=True,
+    summary="Gemini generateContent; streamGenerateContent streams it.",
+)
+GEMINI_PREFIXES = ("/v1beta/models/", "/v1/models/")
+"""Where Gemini clients look for models; after them comes `<model>:<verb>`."""
+GEMINI_VERBS = {"generateContent": False, "streamGenerateContent": True}
+"""Verbs that are calls, and whether they stream."""
+
+
 class Page(msgspec.Struct, frozen=True):
     """A row that the gateway answers itself, to GET and HEAD.
 
@@ -113,6 +127,7 @@ PAGES: tuple[Page, ...] = (
         is_inference=True,
         takes_id=True,
     ),
+    Page("gemini_models", "/v1beta/models", "key", "The same models, as Gemini clients list them."),
     Page("health", "/health", "open", "Is the process up?"),
     Page("health_live", "/health/live", "open", "Liveness: the event loop turns."),
     Page("health_ready", "/health/ready", "open", "Readiness: may traffic be sent here?"),

@@ -4,11 +4,13 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import portico
 from portico.api import replies
 from portico.api.dispatch import Handler
+from portico.api.endpoints import GEMINI_VERBS
 from portico.engine import admission
 from portico.engine.gateway import Gateway
 from portico.engine.snapshot import ModelListing
@@ -42,6 +44,7 @@ class Pages:
         return {
             "models": self.models,
             "model": self.model,
+            "gemini_models": self.gemini_models,
             "health": self.health,
             "health_live": self.health_live,
             "health_ready": self.health_ready,
@@ -57,7 +60,22 @@ class Pages:
             for one in self._gateway.snapshot.listings
             if access.may_use(principal, one.id)
         ]
+        if b"anthropic-version" in request.headers:
+            return replies.send_json(responder, request_id, _anthropic_list(data))
         return replies.send_json(responder, request_id, {"object": "list", "data": data})
+
+    def gemini_models(self, request: Request, responder: Responder, request_id: str) -> int:
+        principal = self._principal(request)
+        listed = [
+            {
+                "name": f"models/{one.id}",
+                "displayName": one.id,
+                "supportedGenerationMethods": list(GEMINI_VERBS),
+            }
+            for one in self._gateway.snapshot.listings
+            if access.may_use(principal, one.id)
+        ]
+        return replies.send_json(responder, request_id, {"models": listed})
 
     def model(self, request: Request, responder: Responder, request_id: str) -> int:
         """One model; a name that only a pattern covers is there too, though not in the list."""
@@ -146,6 +164,26 @@ class Pages:
 
         rendering.add_done_callback(send)
         return 200
+
+
+def _anthropic_list(data: list[dict[str, str | int]]) -> dict[str, Any]:
+    """The same models as Anthropic's clients expect them, all on one page."""
+    models = [
+        {
+            "type": "model",
+            "id": one["id"],
+            "display_name": one["id"],
+            "created_at": datetime.fromtimestamp(int(one["created"]), UTC).isoformat(),
+        }
+        for one in data
+    ]
+    ids = [one["id"] for one in models]
+    return {
+        "data": models,
+        "has_more": False,
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+    }
 
 
 def _listed(one: ModelListing) -> dict[str, str | int]:

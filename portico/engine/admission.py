@@ -18,7 +18,7 @@ from portico.types.http import Headers
 from portico.types.identity import Principal
 from portico.types.secret import mask
 
-_KEY_FIELDS = (b"x-api-key", b"api-key")
+_KEY_FIELDS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 
 def credential(headers: Headers) -> bytes | None:

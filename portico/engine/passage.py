@@ -8,6 +8,7 @@ again from the original.
 """
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import msgspec
 
@@ -34,6 +35,7 @@ from portico.wire.openai_usage import read_usage
 from portico.wire.tap import MediaTap, StreamTap, Tap
 from portico.wire.translating_tap import TranslatingTap
 
+_EVENTS = b"text/event-stream; charset=utf-8"
 _EVENT_STREAM = (b"text/event-stream",)
 _ANY_TYPE = (b"",)
 _STREAM_USAGE = frozenset({"chat", "completion"})
@@ -147,13 +149,14 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
             f"{call.endpoint.path}; ask for a model of another provider."
         )
     if call.chat is None:
-        call.chat = client.read_request(call.request.body)
+        call.chat = _read(client, call)
     asked = call.chat
     home = Home(deployment.provider.name, deployment.model)
     unsupported = _unsupported(call)
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
     body = provider.write_request(wanted, unsupported=unsupported, home=home)
-    context = ReplyContext(request=asked, id=call.request_id, now=int(now))
+    framing = call.addressed.framing if call.addressed is not None else "sse"
+    context = ReplyContext(request=asked, id=call.request_id, now=int(now), framing=framing)
     tap: Tap | None = None
     if asked.stream:
         tap = TranslatingTap(
@@ -168,7 +171,15 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
         context,
         unsupported,
         home,
-        b"text/event-stream; charset=utf-8" if asked.stream else b"application/json",
+        _EVENTS if asked.stream and framing == "sse" else b"application/json",
+    )
+
+
+def _read(client: ClientDialect, call: Call) -> ChatRequest:
+    if call.addressed is None:
+        return client.read_request(call.request.body)
+    return client.read_request(
+        call.request.body, model=call.addressed.model, stream=call.addressed.stream
     )
 
 
@@ -191,9 +202,10 @@ def _unsupported(call: Call) -> Unsupported:
 
 
 def _foreign_request(call: Call, target: Target, wanted: ChatRequest, body: bytes) -> HttpRequest:
-    path = _PATHS.get(target.deployment.provider.dialect)
-    if path is None:
+    path_of = _PATHS.get(target.deployment.provider.dialect)
+    if path_of is None:
         raise InternalError(f"no path for {target.deployment.provider.dialect}")
+    path = path_of(target.deployment.model, wanted.stream)
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
     stream_types = _EVENT_STREAM if wanted.stream else ()
     return HttpRequest(
@@ -201,11 +213,18 @@ def _foreign_request(call: Call, target: Target, wanted: ChatRequest, body: byte
     )
 
 
-_PATHS = {
-    "openai_chat": "/chat/completions",
-    "openai_responses": "/responses",
-    "anthropic_messages": "/v1/messages",
+def _gemini_path(model: str, stream: bool) -> str:
+    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return f"/models/{quote(model, safe='')}:{verb}"
+
+
+_PATHS: dict[str, Callable[[str, bool], str]] = {
+    "openai_chat": lambda model, stream: "/chat/completions",
+    "openai_responses": lambda model, stream: "/responses",
+    "anthropic_messages": lambda model, stream: "/v1/messages",
+    "gemini_generate": _gemini_path,
 }
+"""What is asked under a provider's address, by its dialect."""
 
 
 def _forwarded(call: Call) -> bytes:

@@ -9,7 +9,7 @@ from portico.engine.gateway import Gateway
 from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
 from portico.errors import Cancelled, Draining, GatewayError, InternalError, UpstreamError
-from portico.types.call import NOBODY, NOWHERE, Call, InferenceEndpoint
+from portico.types.call import NOBODY, NOWHERE, Addressed, Call, InferenceEndpoint
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
 
@@ -20,10 +20,13 @@ def receive(
     request: Request,
     responder: Responder,
     request_id: str | None,
+    addressed: Addressed | None = None,
 ) -> None:
     """Start a call; it answers through `responder` and is cancelled if the client leaves."""
     id = gateway.new_id()
     call = Call(id, request_id or id, endpoint, request, responder, gateway.clock(), gateway.wall())
+    if addressed is not None:
+        call.addressed = addressed
     task = gateway.loop.create_task(run(gateway, call))
     gateway.calls[call] = task
     responder.watch(gone=task.cancel)
@@ -36,6 +39,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         snapshot = gateway.snapshot
         call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
         call.envelope = envelope.peek(call.request.body)
+        if call.addressed is not None:
+            call.envelope = envelope.address(call.envelope, call.addressed)
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)

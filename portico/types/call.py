@@ -1,7 +1,7 @@
 """One client request and all that is done for it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -30,6 +30,17 @@ class InferenceEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     binary: bool = False
     """The answer is media, not JSON: handed over as it arrives."""
     default_model: str | None = None
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """What dialects that say it in the path, not in the body, have said of a call.
+
+    `framing` is how a stream is to be cut: server-sent events, or one JSON array that grows.
+    """
+
+    model: str
+    stream: bool
+    framing: Literal["sse", "json"] = "sse"
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -95,6 +106,7 @@ class Call(msgspec.Struct, eq=False):
     envelope: Envelope = NOTHING
     route: Route = NOWHERE
     attempts: list[Attempt] = []
+    addressed: Addressed | None = None
     chat: ChatRequest | None = None
     """The body in the canonical form, read on first need and kept."""
     dropped_params: Sequence[str] = ()

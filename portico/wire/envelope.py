@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from portico.errors import InvalidRequest
-from portico.types.call import Envelope
+from portico.types.call import Addressed, Envelope
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
@@ -66,6 +66,11 @@ def _wrong_type(error: msgspec.ValidationError) -> InvalidRequest:
     what = text[: found.start()]
     what = what[0].lower() + what[1:]
     return InvalidRequest(f"Invalid type for `{param}`: {what}.", param=param, code="invalid_type")
+
+
+def address(seen: Envelope, addressed: Addressed) -> Envelope:
+    """The envelope with what the path says; `model` and `stream` in the body mean nothing then."""
+    return msgspec.structs.replace(seen, model=addressed.model, stream=addressed.stream)
 
 
 def json_string(text: str) -> bytes:
