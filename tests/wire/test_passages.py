@@ -1,9 +1,9 @@
-"""What dialects share: sealed state, effort, wait hints, JSON with paths, replay, custom tools."""
+"""What dialects share: sealed state, effort, JSON with paths, replay, custom tools."""
 
 import msgspec
 import pytest
 
-from portico.errors import UpstreamProtocol, UpstreamRateLimited, UpstreamUnavailable
+from portico.errors import UpstreamProtocol, UpstreamUnavailable
 from portico.types.chat import (
     Audio,
     ChatRequest,
@@ -36,7 +36,6 @@ from portico.types.chat_stream import (
     StreamStart,
     TextDelta,
 )
-from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.assemble import Collector, collect, replay
 from portico.wire.custom_tools import Restorer, custom_names, restore
@@ -50,7 +49,6 @@ from portico.wire.json_io import (
     encode,
 )
 from portico.wire.state import seal, unseal
-from portico.wire.upstream_errors import upstream_error, wait_hint
 
 STATES = [
     ProviderState("gemini_generate", "a+/=:b", Home("google ai/x", "models:gemini-3")),
@@ -105,57 +103,6 @@ def test_a_budget_leaves_room_for_the_answer() -> None:
 )
 def test_what_was_asked(config: ThinkingConfig, effort: str | None, budget: int | None) -> None:
     assert (asked_effort(config), asked_budget(config)) == (effort, budget)
-
-
-WAITS: dict[str, tuple[Headers, str, float | None]] = {
-    "seconds": ({b"retry-after": b"7"}, "", 7.0),
-    "milliseconds first": ({b"retry-after-ms": b"250", b"retry-after": b"7"}, "", 0.25),
-    "azure": ({b"x-ms-retry-after-ms": b"1500"}, "", 1.5),
-    "clamped": ({b"retry-after": b"999999"}, "", 3600.0),
-    "date": (
-        {
-            b"date": b"Mon, 23 Nov 2026 12:00:00 GMT",
-            b"retry-after": b"Mon, 23 Nov 2026 12:01:30 GMT",
-        },
-        "",
-        90.0,
-    ),
-    "date without a clock": ({b"retry-after": b"Mon, 23 Nov 2026 12:01:30 GMT"}, "", None),
-    "date gone by": (
-        {
-            b"date": b"Mon, 23 Nov 2026 12:02:00 GMT",
-            b"retry-after": b"Mon, 23 Nov 2026 12:01:30 GMT",
-        },
-        "",
-        None,
-    ),
-    "no such date": (
-        {b"date": b"Mon, 99 Nov 2026 12:00:00 GMT", b"retry-after": b"x, 23 Foo 2026"},
-        "",
-        None,
-    ),
-    "negative": ({b"retry-after": b"-3"}, "", None),
-    "not a number": ({b"retry-after": b"NaN"}, "", None),
-    "infinite": ({b"retry-after": b"1e999"}, "", None),
-    "underscore": ({b"retry-after": b"1_0"}, "", None),
-    "arabic digits": ({b"retry-after": "٣".encode()}, "", None),
-    "in words": ({}, "Rate limit reached. Please try again in 5.289s.", 5.289),
-    "in words, milliseconds": ({}, "try again in 250ms", 0.25),
-    "in words, as Gemini": ({}, "Please retry in 10.689924287s.", 10.689924287),
-    "nothing": ({}, "Slow down!", None),
-}
-
-
-@pytest.mark.parametrize(("headers", "message", "expected"), WAITS.values(), ids=WAITS)
-def test_wait_hints(headers: Headers, message: str, expected: float | None) -> None:
-    assert wait_hint(headers, message) == expected
-
-
-def test_upstream_errors_keep_the_hint_and_bound_the_message() -> None:
-    error = upstream_error(429, "x" * 5000, headers={b"retry-after": b"2"})
-    assert isinstance(error, UpstreamRateLimited)
-    assert (error.retry_after_s, len(error.message)) == (2.0, 2000)
-    assert upstream_error(404, "").message == "the provider answered with status 404"
 
 
 def test_json_errors_have_paths() -> None:
