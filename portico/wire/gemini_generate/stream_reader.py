@@ -1,0 +1,220 @@
+"""Streamed Gemini answers, as server-sent events or as one JSON array, to canonical events.
+
+https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent (2026-11-23). Each
+chunk is a whole `GenerateContentResponse` with the parts that are new. Nothing marks the end but
+the end of the body, and some models give a finish reason in every chunk; so finish and end are
+known when the body is closed. Survived: usage-only chunks, blocked prompts, errors at any point.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from portico.errors import UpstreamProtocol
+from portico.types.chat import Home, JsonObject
+from portico.types.chat_stream import (
+    Event,
+    Finish,
+    StreamEnd,
+    StreamError,
+    StreamStart,
+    UsageUpdate,
+)
+from portico.wire.gemini_generate.answer import block_reason, call_ids
+from portico.wire.gemini_generate.candidate_reader import CandidateReader
+from portico.wire.gemini_generate.errors import error_of
+from portico.wire.gemini_generate.json_array import ArraySplitter
+from portico.wire.gemini_generate.parts import NAME, CallIds, Part, camel, is_plain
+from portico.wire.gemini_generate.usage import UsageFields, normal
+from portico.wire.json_io import MalformedError, decode_object, malformed
+from portico.wire.sse import SseSplitter
+
+MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
+"""Pictures come in one event."""
+
+
+class _Content(msgspec.Struct):
+    parts: list[Part] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+    index: int = 0
+    finish_message: Any = None
+    safety_ratings: Any = None
+    citation_metadata: Any = None
+    grounding_metadata: Any = None
+    url_context_metadata: Any = None
+    avg_logprobs: Any = None
+    token_count: Any = None
+    logprobs_result: Any = None
+
+
+class _Chunk(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    usage_metadata: UsageFields | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    prompt_feedback: Any = None
+    error: Any = None
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+_EXTRA: Final = (
+    ("finish_message", "finishMessage"),
+    ("safety_ratings", "safetyRatings"),
+    ("citation_metadata", "citationMetadata"),
+    ("grounding_metadata", "groundingMetadata"),
+    ("url_context_metadata", "urlContextMetadata"),
+    ("avg_logprobs", "avgLogprobs"),
+    ("token_count", "tokenCount"),
+)
+
+
+class GenerateStreamReader:
+    """One streamed answer; the first byte tells which of the two framings it has."""
+
+    __slots__ = (
+        "_blocked",
+        "_candidates",
+        "_home",
+        "_ids",
+        "_is_ended",
+        "_is_started",
+        "_splitter",
+    )
+
+    def __init__(self, home: Home | None) -> None:
+        self._home = home
+        self._splitter: SseSplitter | ArraySplitter | None = None
+        self._candidates: dict[int, CandidateReader] = {}
+        self._ids = CallIds()
+        self._blocked: str | None = None
+        self._is_started = False
+        self._is_ended = False
+
+    def feed(self, data: bytes, /) -> list[Event]:
+        events: list[Event] = []
+        if not self._is_ended:
+            try:
+                for payload in self._split(data):
+                    if not self._is_ended:
+                        self._read(payload, events)
+            except UpstreamProtocol as problem:
+                self._fail(problem, events)
+            except MalformedError as problem:
+                self._fail(problem.from_provider(), events)
+        return events
+
+    def close(self) -> list[Event]:
+        events: list[Event] = []
+        if self._is_ended:
+            return events
+        try:
+            for payload in self._rest():
+                if not self._is_ended:
+                    self._read(payload, events)
+            if not self._is_ended:
+                self._finish(events)
+        except UpstreamProtocol as problem:
+            self._fail(problem, events)
+        except MalformedError as problem:
+            self._fail(problem.from_provider(), events)
+        return events
+
+    def _split(self, data: bytes) -> list[bytes]:
+        splitter = self._splitter
+        if splitter is None:
+            data = data.lstrip(b" \t\r\n")
+            if not data:
+                return []
+            is_array = data[:1] in (b"[", b"{")
+            splitter = ArraySplitter(MAX_EVENT_BYTES) if is_array else SseSplitter(MAX_EVENT_BYTES)
+            self._splitter = splitter
+        if isinstance(splitter, ArraySplitter):
+            return splitter.feed(data)
+        return [payload for _, payload in splitter.feed(data)]
+
+    def _rest(self) -> list[bytes]:
+        splitter = self._splitter
+        if splitter is None:
+            return []
+        if isinstance(splitter, ArraySplitter):
+            return splitter.close()
+        return [payload for _, payload in splitter.close()]
+
+    def _read(self, payload: bytes, events: list[Event]) -> None:
+        if payload == b"[DONE]":
+            return  # of some proxies
+        try:
+            chunk = _CHUNK.decode(payload)
+        except msgspec.ValidationError as problem:
+            raise malformed(problem) from None
+        except (ValueError, RecursionError) as problem:
+            raise MalformedError(f"not valid JSON ({problem})") from None
+        if chunk.error:
+            self._is_ended = True
+            events.append(StreamError(error_of(chunk.error, 200, {})))
+            return
+        if not self._is_started:
+            self._start(chunk, events)
+        for i, candidate in enumerate(chunk.candidates or ()):
+            self._read_candidate(candidate, i, payload, events)
+        self._blocked = block_reason(chunk.prompt_feedback) or self._blocked
+        if chunk.usage_metadata is not None and (usage := normal(chunk.usage_metadata)) is not None:
+            events.append(UsageUpdate(usage))
+
+    def _start(self, chunk: _Chunk, events: list[Event]) -> None:
+        self._is_started = True
+        self._ids = call_ids(chunk.response_id)
+        feedback = chunk.prompt_feedback
+        events.append(
+            StreamStart(
+                dialect=NAME,
+                id=chunk.response_id or "",
+                model=chunk.model_version or "",
+                extra={} if feedback is None else {"promptFeedback": feedback},
+            )
+        )
+
+    def _read_candidate(
+        self, candidate: _Candidate, place: int, payload: bytes, events: list[Event]
+    ) -> None:
+        reader = self._candidates.get(candidate.index)
+        if reader is None:
+            reader = CandidateReader(candidate.index, self._ids, self._home)
+            self._candidates[candidate.index] = reader
+        if candidate.content is not None:
+            path = f"candidates[{place}].content.parts"
+            for i, part in enumerate(candidate.content.parts or ()):
+                raw = {} if is_plain(part) else _raw_part(payload, place, i)
+                reader.read(part, raw, f"{path}[{i}]", events)
+        if candidate.logprobs_result is not None:
+            reader.read_logprobs(candidate.logprobs_result, events)
+        if candidate.finish_reason:
+            reader.finish_reason = candidate.finish_reason
+        for field, key in _EXTRA:
+            value = getattr(candidate, field)
+            if value is not None:
+                reader.extra[key] = value
+
+    def _finish(self, events: list[Event]) -> None:
+        candidates = self._candidates.values()
+        if self._blocked is not None and not candidates:
+            events.append(Finish(stop="content_filter", native_stop=self._blocked))
+        elif not candidates or not all(c.finish_reason for c in candidates):
+            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
+        for candidate in candidates:
+            candidate.finish(events)
+        self._is_ended = True
+        events.append(StreamEnd())
+
+    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
+        self._is_ended = True
+        events.append(StreamError(error))
+
+
+def _raw_part(payload: bytes, candidate: int, part: int) -> JsonObject:
+    raw: JsonObject = decode_object(payload)["candidates"][candidate]["content"]["parts"][part]
+    return camel(raw)
