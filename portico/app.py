@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import portico
 from portico.api.cors import Cors
 from portico.api.dispatch import Dispatcher
-from portico.api.endpoints import PREFIXES
 from portico.api.pages import Pages
 from portico.config.load import Loaded
 from portico.config.schema import Config, PrometheusSettings, ServerConfig

@@ -54,6 +54,9 @@ class Pages:
         }
 
     def models(self, request: Request, responder: Responder, request_id: str) -> int:
+        """In the shape of the dialect that asks, which its own header fields give away."""
+        if b"x-goog-api-key" in request.headers:
+            return self.gemini_models(request, responder, request_id)
         principal = self._principal(request)
         data = [
             _listed(one)
