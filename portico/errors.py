@@ -334,15 +334,24 @@ class UpstreamUnavailable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """`timer` names the setting that ran out: connect, first_byte, first_event, idle or total."""
+    """`timer` names the setting that ran out: connect, first_byte, first_event, idle or total; or
+    it is `upstream`, when the provider said 408.
+    """
 
     status = 504
     code = "timeout"
     type = "timeout_error"
     retryable = True
 
-    def __init__(self, message: str, *, timer: str, upstream_status: int | None = None) -> None:
-        super().__init__(message, upstream_status=upstream_status)
+    def __init__(
+        self,
+        message: str,
+        *,
+        timer: str,
+        retry_after_s: float | None = None,
+        upstream_status: int | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, upstream_status=upstream_status)
         self.timer = timer
 
 

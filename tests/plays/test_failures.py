@@ -169,7 +169,7 @@ BOTH = [
         {"message": "long", "code": "context_length_exceeded"},
     ),
     passed("404", 404, "model_not_found", {"message": "no such model"}),
-    Cell("a redirect", replying(whole(b"", 302, location="/x")), 502, "upstream_error"),
+    Cell("a redirect", replying(whole(b"", 302, location="/x")), 502, "upstream_protocol_error"),
 ]
 HE = SSE_HEAD + chunk(delta("he"))
 ERROR_EVENT = event({"error": {"message": "overloaded", "type": "server_error", "code": 503}})

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from portico.errors import GatewayError, UpstreamError
 from portico.types.http import Headers, HttpHead
-from portico.wire.json_io import MalformedError, compact, decode, encode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.json_io import MalformedError, decode, encode
+from portico.wire.upstream_errors import unread_error, upstream_error
 
 _STATUS_BY_TYPE: Final = {
     "invalid_request_error": 400,
@@ -35,28 +35,27 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        is_page = text.startswith("<")
-        return upstream_error(head.status, "" if is_page else text, headers=head.headers)
+        return unread_error(head, body)
     error = value.get("error", value) if isinstance(value, dict) else value
     return error_of(error, head.status, head.headers)
 
 
 def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
-    """`error` is the envelope's inside; `status` below 400 is that of an error inside a stream."""
+    """`error` is the envelope's inside; `status` below 300 is that of an error inside a stream."""
     if not isinstance(error, dict):
-        words = error if isinstance(error, str) else compact(error)
-        return upstream_error(status if status >= 400 else 502, words, headers=headers)
+        words = error if isinstance(error, str) else ""
+        return upstream_error(status if status >= 300 else 502, words, headers=headers)
     type, message, details = error.get("type"), error.get("message"), error.get("details")
-    if status < 400:
+    if status < 300:
         status = _STATUS_BY_TYPE.get(type, 502) if isinstance(type, str) else 502
     code = details.get("error_code") if isinstance(details, dict) else None
     return upstream_error(
         status,
-        message if isinstance(message, str) else compact(error),
+        message if isinstance(message, str) else "",
         code=code if isinstance(code, str) else None,
         kind=type if isinstance(type, str) else None,
         headers=headers,
+        body=encode(error),
     )
 
 

@@ -18,9 +18,13 @@ from portico.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from portico.routing.classify import classify
+from portico.types.http import Headers, HttpHead
+from portico.wire.openai_chat.errors import read_error
+from portico.wire.upstream_errors import upstream_error
 
-NOW = 1_763_899_200.0
+
+def classify(status: int, headers: Headers, body: bytes) -> UpstreamError:
+    return read_error(HttpHead(status, headers), body)
 
 
 def body_of(**error: object) -> bytes:
@@ -147,7 +151,7 @@ def body_of(**error: object) -> bytes:
 def test_what_each_answer_stands_for(
     status: int, body: bytes, kind: type[UpstreamError], answered: int, code: str
 ) -> None:
-    error = classify(status, {}, body, NOW)
+    error = classify(status, {}, body)
     assert (type(error), error.status, error.code, error.upstream_status) == (
         kind,
         answered,
@@ -157,7 +161,7 @@ def test_what_each_answer_stands_for(
 
 
 def test_the_message_and_the_parameter_are_the_providers_own() -> None:
-    error = classify(400, {}, body_of(message="`n` must be 1", param="n"), NOW)
+    error = classify(400, {}, body_of(message="`n` must be 1", param="n"))
     assert (error.message, error.param) == ("`n` must be 1", "n")
 
 
@@ -176,7 +180,7 @@ def test_the_message_and_the_parameter_are_the_providers_own() -> None:
     ],
 )
 def test_messages_are_found_in_every_shape(body: bytes, message: str) -> None:
-    assert classify(400, {b"content-type": b"text/html"}, body, NOW).message == message
+    assert classify(400, {b"content-type": b"text/html"}, body).message == message
 
 
 @pytest.mark.parametrize(
@@ -189,26 +193,113 @@ def test_messages_are_found_in_every_shape(body: bytes, message: str) -> None:
     ],
 )
 def test_nothing_that_looks_like_a_key_is_passed_on(secret: str) -> None:
-    message = classify(400, {}, body_of(message=f"Incorrect key: {secret}, see docs"), NOW).message
+    message = classify(400, {}, body_of(message=f"Incorrect key: {secret}, see docs")).message
     assert secret.removeprefix("Bearer ") not in message
     assert message.startswith("Incorrect key: ")
     assert message.endswith(", see docs")
 
 
 def test_a_refused_credential_is_told_without_the_providers_words() -> None:
-    error = classify(401, {}, body_of(message="Incorrect API key: sk-…1234"), NOW)
+    error = classify(401, {}, body_of(message="Incorrect API key: sk-…1234"))
     assert error.message == "The provider refused the gateway's credential; check its api_key."
 
 
 def test_a_long_message_is_cut() -> None:
-    message = classify(400, {}, body_of(message="word " * 500), NOW).message
+    message = classify(400, {}, body_of(message="word " * 500)).message
     assert len(message) == 500
     assert message.endswith("…")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 529])
 def test_the_wait_hint_goes_with_it(status: int) -> None:
-    assert classify(status, {b"retry-after": b"7"}, b"", NOW).retry_after_s == 7.0
+    assert classify(status, {b"retry-after": b"7"}, b"").retry_after_s == 7.0
+
+
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 429, 500, 503, 529])
+def test_a_hint_in_the_body_goes_with_it_too(status: int) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "22s"}]
+    assert classify(status, {}, body_of(message="m", details=details)).retry_after_s == 22.0
+    assert classify(status, {}, b"<p>Please try again in 5s</p>").retry_after_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("body", "is_model"),
+    [
+        (body_of(message="no such model"), True),
+        (body_of(message="The model `x` does not exist."), True),
+        (body_of(message="The model `x` does not exist.", type="NotFoundError", code=404), True),
+        (body_of(message="model 'x' not found, try pulling it first"), True),
+        (body_of(message="models/x is not found for API version v1beta"), True),
+        (body_of(message="The API deployment for this resource does not exist."), True),
+        (body_of(message="x", code="DeploymentNotFound"), True),
+        (body_of(message="x", code="model_not_found", param="model"), True),
+        (b"", False),
+        (body_of(message="Something is wrong."), False),
+        (body_of(message="Invalid URL (POST /v1/model)", type="invalid_request_error"), False),
+        (body_of(message="Previous response with id 'the model' not found."), False),
+        (body_of(message="The model's file is not found", code="file_not_found"), False),
+        (body_of(message="No such model", code="model_not_found", param="tools[0].model"), False),
+    ],
+)
+def test_a_404_is_about_the_model_only_if_it_says_so(body: bytes, is_model: bool) -> None:
+    """What a client asks for wrongly must not make routing avoid the deployment."""
+    kind = type(classify(404, {}, body))
+    assert kind is (UpstreamModelNotFound if is_model else UpstreamRejected)
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("Unknown parameter: 'credit balance is too low'", None),
+        ("Your credit balance is too low", "messages[0]"),
+    ],
+)
+def test_a_client_cannot_talk_a_deployment_out_of_credit(message: str, param: str | None) -> None:
+    assert type(classify(400, {}, body_of(message=message, param=param))) is UpstreamRejected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your chosen model requires moderation and your input was flagged",
+        "flagged, sk-proj-abcdefghijklmnop",
+    ],
+)
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_words_of_a_401_or_403_are_never_told(status: int, message: str) -> None:
+    for code in (None, "content_filter"):
+        assert "flagged" not in classify(status, {}, body_of(message=message, code=code)).message
+
+
+def test_a_flagged_input_is_not_the_credentials_fault() -> None:
+    error = classify(403, {}, body_of(message="Your input was flagged", code=403))
+    assert (type(error), error.status) == (UpstreamContentFiltered, 403)
+
+
+def test_the_providers_own_code_is_passed_on_bounded_and_without_keys() -> None:
+    assert classify(400, {}, body_of(message="m", code="bad_n")).code == "bad_n"
+    assert classify(400, {}, body_of(message="m", code="sk-abcdefghijklmnop")).code == "sk-a…"
+    assert len(classify(400, {}, body_of(message="m", code="c-" * 500)).code) == 100
+
+
+def test_an_error_within_a_200_has_the_status_it_asks_for() -> None:
+    error = classify(200, {}, body_of(message="busy", code=503))
+    assert (type(error), error.upstream_status) == (UpstreamUnavailable, 503)
+    error = classify(200, {}, body_of(message="busy"))
+    assert (type(error), error.status) == (UpstreamFailed, 502)
+
+
+def test_a_page_too_large_is_not_read() -> None:
+    body = body_of(message="x", code="insufficient_quota", filler="y" * 300_000)
+    assert type(classify(429, {}, body)) is UpstreamRateLimited
+
+
+def test_a_dialect_may_give_no_more_than_status_and_words() -> None:
+    error = upstream_error(429, "Too many tokens, please wait", kind="ThrottlingException")
+    assert (type(error), error.message) == (UpstreamRateLimited, "Too many tokens, please wait")
+    error = upstream_error(429, "", code="enforced_spend_limit_reached")
+    assert type(error) is UpstreamQuotaExceeded
+    assert error.message == "The provider answered 429 without a message."
 
 
 @given(st.integers(100, 999), st.binary(max_size=200) | st.recursive(
@@ -220,7 +311,7 @@ def test_the_wait_hint_goes_with_it(status: int) -> None:
     max_leaves=10,
 ).map(lambda data: json.dumps(data).encode()))  # fmt: skip
 def test_any_answer_is_some_error_with_a_message(status: int, body: bytes) -> None:
-    error = classify(status, {}, body, NOW)
+    error = classify(status, {}, body)
     assert isinstance(error, UpstreamError)
     assert 0 < len(error.message) <= 500
     assert 400 <= error.status < 600

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.routing.hints import moment_of, wait_hint_s, wait_of
+from portico.wire.wait_hints import moment_of, wait_hint_s, wait_of
 
 NOW = 784_111_777.0
 """Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110."""
@@ -103,6 +103,35 @@ def test_the_plain_word_wins_over_the_body_and_that_over_the_windows() -> None:
     assert wait_hint_s(window | {b"retry-after": b"2"}, body, NOW) == 2.0
     assert wait_hint_s(window, body, NOW) == 5.0
     assert wait_hint_s(window, b"", NOW) == 9.0
+
+
+DATES = [
+    {b"retry-after": b"Sun, 06 Nov 1994 08:50:07 GMT"},
+    {
+        b"anthropic-ratelimit-tokens-remaining": b"0",
+        b"anthropic-ratelimit-tokens-reset": b"1994-11-06T08:50:07Z",
+    },
+]
+
+
+@pytest.mark.parametrize("headers", DATES)
+def test_a_date_is_measured_against_the_answers_own(headers: dict[bytes, bytes]) -> None:
+    sent = headers | {b"date": b"Sun, 06 Nov 1994 08:49:57 GMT"}
+    assert wait_hint_s(sent, b"", NOW) == 10.0
+    assert wait_hint_s(sent) == 10.0
+
+
+@pytest.mark.parametrize("headers", DATES)
+@pytest.mark.parametrize("date", [{}, {b"date": b"now"}])
+def test_a_date_without_a_clock_is_no_hint(
+    headers: dict[bytes, bytes], date: dict[bytes, bytes]
+) -> None:
+    assert wait_hint_s(headers | date) is None
+
+
+def test_a_moment_gone_by_means_now() -> None:
+    date = {b"date": b"Sun, 06 Nov 1994 08:49:57 GMT"}
+    assert wait_hint_s(date | {b"retry-after": b"Sun, 06 Nov 1994 08:49:00 GMT"}) == 0.0
 
 
 def test_a_moment_has_its_offset() -> None:

@@ -10,8 +10,9 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.pr
 
 import re
 from calendar import timegm
-from collections.abc import Mapping
 from datetime import datetime
+
+from portico.types.http import Headers
 
 MAX_HINT_S = 3600.0
 _MAX_BODY = 16 * 1024
@@ -73,20 +74,25 @@ _WINDOWS = (
 )
 
 
-def wait_hint_s(headers: Mapping[bytes, bytes], body: bytes, now_epoch: float) -> float | None:
+def wait_hint_s(
+    headers: Headers, body: bytes = b"", now_epoch: float | None = None
+) -> float | None:
     """Seconds in [0, 3600], or `None` if no part of the answer says so in a form that makes sense.
 
     The plain word wins (`retry-after` and its millisecond forms), then the body (`RetryInfo`, then
     a sentence such as "try again in 5.289s"), then the latest reset among the windows that are
-    used up. Names in `headers` are lower case; `now_epoch` is UTC seconds.
+    used up. Dates are measured against the answer's own `date`, which runs with the same clock,
+    else against `now_epoch` (UTC seconds); without either they say nothing.
     """
+    sent = moment_of(headers.get(b"date", b"").strip())
+    now = now_epoch if sent is None else sent
     for name in _MILLISECONDS:
         value = headers.get(name)
         if value is not None and _NUMBER.fullmatch(value.strip()):
             return _clamped(float(value) / 1000.0)
     value = headers.get(b"retry-after")
     if value is not None:
-        seconds = wait_of(value, now_epoch)
+        seconds = wait_of(value, now)
         if seconds is not None:
             return seconds
     seconds = _from_body(body)
@@ -96,12 +102,12 @@ def wait_hint_s(headers: Mapping[bytes, bytes], body: bytes, now_epoch: float) -
         wait
         for remaining, reset in _WINDOWS
         if headers.get(remaining, b"").strip() == b"0"
-        and (wait := wait_of(headers.get(reset, b""), now_epoch)) is not None
+        and (wait := wait_of(headers.get(reset, b""), now)) is not None
     ]
     return max(waits, default=None)
 
 
-def wait_of(value: bytes, now_epoch: float) -> float | None:
+def wait_of(value: bytes, now_epoch: float | None) -> float | None:
     """One field's value in any spelling: seconds, a duration, an HTTP-date, RFC 3339, epoch
     time.
     """
@@ -111,7 +117,7 @@ def wait_of(value: bytes, now_epoch: float) -> float | None:
     if _DURATION.fullmatch(value):
         return _clamped(_duration(value))
     moment = moment_of(value)
-    return None if moment is None else _clamped(moment - now_epoch)
+    return None if moment is None or now_epoch is None else _clamped(moment - now_epoch)
 
 
 def moment_of(value: bytes) -> float | None:
