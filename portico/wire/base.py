@@ -18,7 +18,11 @@ from portico.types.http import HttpHead
 
 
 class Unsupported(Protocol):
-    """Told of each field a writer cannot express; returns if the writer may go on without it."""
+    """Told of each field a writer cannot express; returns if the writer may go on without it.
+
+    For requests it may raise. For answers, which somebody has paid for, it must return: pass a
+    `Dropped` there whatever the policy.
+    """
 
     def __call__(self, field: str, dialect: str, /) -> None: ...
 

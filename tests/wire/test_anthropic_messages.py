@@ -203,6 +203,8 @@ def test_a_lone_system_message_is_what_the_user_says() -> None:
          {"thinking": {"type": "enabled", "budget_tokens": 3200}}),
         ("claude-3-7-sonnet-latest", ThinkingConfig(budget_tokens=2000), None,
          {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 10192}),
+        ("anthropic/claude-sonnet-4.5", ThinkingConfig(effort="low"), 9000,
+         {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
         ("claude-haiku-4-5", ThinkingConfig(effort="none"), 100,
          {"thinking": {"type": "disabled"}}),
         ("claude-sonnet-4-6", ThinkingConfig(mode="adaptive"), 100,

@@ -11,6 +11,7 @@ from portico.types.chat import (
     ChatRequest,
     CustomTool,
     DataSource,
+    Document,
     FunctionTool,
     Home,
     Image,
@@ -104,6 +105,13 @@ def test_a_wrong_field_is_named_by_its_path(param: str, fields: JsonObject) -> N
         read(**fields)
     assert caught.value.param == param
     assert f"`{param}`" in caught.value.message
+
+
+def test_a_pdf_sent_as_a_picture_is_a_document() -> None:
+    url = "data:application/pdf;base64,JVBERi0xLjQ="
+    part = {"type": "image_url", "image_url": {"url": url}}
+    content = read(messages=[{"role": "user", "content": [part]}]).messages[0].content
+    assert content == (Document(DataSource("application/pdf", "JVBERi0xLjQ=")),)
 
 
 def test_nulls_are_absent() -> None:

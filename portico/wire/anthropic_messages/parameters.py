@@ -17,7 +17,7 @@ DEFAULT_MAX_TOKENS: Final = 8192
 """This dialect demands a limit; the one for clients of others that set none."""
 
 _BUDGET_MODELS: Final = re.compile(
-    r"claude-(?:[23]|instant|(?:opus|sonnet|haiku)-4(?:-[0-5])?(?:-v\d|-latest|[-@]\d{6}|$))"
+    r"claude-(?:[23]|instant|(?:opus|sonnet|haiku)-4(?:[-.][0-5])?(?:-v\d|-latest|[-@]\d{6}|$))"
 )
 """Models before Claude 4.6 take a thinking budget; later and unknown ones take an effort."""
 

@@ -136,7 +136,10 @@ def _block(part: msgspec.Struct, path: str) -> Block:
         case _Image():
             url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
             detail = part.detail if isinstance(part.image_url, str) else part.image_url.detail
-            return Image(read_url(url), detail, _read_cache(part.cache_control))
+            source = read_url(url)
+            if isinstance(source, DataSource) and source.media_type == "application/pdf":
+                return Document(source, cache=_read_cache(part.cache_control))  # seen in the wild
+            return Image(source, detail, _read_cache(part.cache_control))
         case _Video():
             url = part.video_url if isinstance(part.video_url, str) else part.video_url.url
             return Video(read_url(url), _read_cache(part.cache_control))
