@@ -34,6 +34,8 @@ from portico.types.http import HttpResponse
 from portico.types.secret import mask
 
 _MAX_PASSED_ERROR = 64 * 1024
+_UNTOLD = (401, 403)
+"""Statuses whose words are about the gateway's credential, and may quote it."""
 _JSON_STARTS = frozenset(b'{["')
 
 
@@ -247,7 +249,7 @@ def _check(response: HttpResponse, passage: Passage) -> None:
             upstream_status=status,
         )
     error = passage.read_error(response.head, body)
-    if passage.passes_errors and error.status == status:
+    if passage.passes_errors and error.status == status and status not in _UNTOLD:
         error.body = _passable(body)
     raise error
 

@@ -14,7 +14,6 @@ from portico.errors import (
     UpstreamProtocol,
     UpstreamQuotaExceeded,
     UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
     UpstreamUnreachable,
@@ -34,14 +33,13 @@ EFFECTS: dict[type[GatewayError], Effect] = {
     UpstreamRateLimited: "cool",
     UpstreamQuotaExceeded: "quota",
     UpstreamAuthentication: "credential",
+    UpstreamModelNotFound: "missing",
 }
 
 
 def effect_of(error: GatewayError) -> Effect | None:
     if isinstance(error, UpstreamAuthentication) and error.upstream_status == 403:
         # The key is known, but not for this model or region; its other deployments need not suffer.
-        return "missing"
-    if isinstance(error, UpstreamRejected) and error.code == UpstreamModelNotFound.code:
         return "missing"
     for kind in type(error).__mro__:
         if kind in EFFECTS:

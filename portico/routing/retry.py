@@ -20,7 +20,6 @@ from portico.errors import (
     UpstreamProtocol,
     UpstreamQuotaExceeded,
     UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
     UpstreamUnreachable,
@@ -91,12 +90,6 @@ RULES: dict[type[GatewayError], Rule] = {
 }
 """A class that is not here, nor any it derives from, is final: the client's or our own doing."""
 
-_BY_CODE: dict[str, Rule] = {
-    kind.code: RULES[kind]
-    for kind in (UpstreamContextExceeded, UpstreamContentFiltered, UpstreamModelNotFound)
-}
-"""A dialect may say the same with a plain `UpstreamRejected` and its code."""
-
 
 def decide(
     error: GatewayError | None,
@@ -145,7 +138,7 @@ def rule_of(error: GatewayError) -> Rule | None:
         rule = RULES.get(kind)
         if rule is not None:
             return rule
-    return _BY_CODE.get(error.code) if isinstance(error, UpstreamRejected) else None
+    return None
 
 
 def fallback_cause(error: GatewayError) -> Cause | None:

@@ -154,6 +154,12 @@ BOTH = [
         "upstream_authentication",
     ),
     Cell(
+        "403 of a content filter",
+        refusal(403, {"message": f"flagged for {CANARY}-0", "code": "content_filter"}),
+        403,
+        "content_filter",
+    ),
+    Cell(
         "400 that quotes the key",
         refusal(400, {"message": f"bad header {CANARY}-0", "code": "bad"}),
         400,
@@ -169,6 +175,7 @@ BOTH = [
         {"message": "long", "code": "context_length_exceeded"},
     ),
     passed("404", 404, "model_not_found", {"message": "no such model"}),
+    passed("404 of something else", 404, "invalid_request", {"message": "no such file"}),
     Cell("a redirect", replying(whole(b"", 302, location="/x")), 502, "upstream_protocol_error"),
 ]
 HE = SSE_HEAD + chunk(delta("he"))
@@ -382,5 +389,5 @@ def test_nobody_listens(streamed: bool, tmp_path: Path) -> None:
     uvloop.run(play())
 
 
-def test_the_matrix_has_63_cells() -> None:
-    assert len(CELLS) + 2 == 63
+def test_the_matrix_has_67_cells() -> None:
+    assert len(CELLS) + 2 == 67

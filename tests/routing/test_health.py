@@ -360,7 +360,6 @@ def test_a_refused_key_marks_all_that_share_it_and_nobody_else(
     "error",
     [
         UpstreamModelNotFound("x"),
-        UpstreamRejected("x", status=404, code="model_not_found"),
         UpstreamAuthentication("x", upstream_status=403),
     ],
 )

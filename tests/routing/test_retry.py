@@ -88,12 +88,10 @@ CASES: list[tuple[GatewayError, tuple[str | None, str | None, str | None]]] = [
     (UpstreamQuotaExceeded("x"), ("next", None, "rate_limit")),
     (UpstreamAuthentication("x"), ELSEWHERE),
     (UpstreamModelNotFound("x"), ELSEWHERE),
-    (UpstreamRejected("x", code="model_not_found"), ELSEWHERE),
+    (UpstreamRejected("x", code="model_not_found"), FINAL),
     (UpstreamContextExceeded("x"), (None, None, "context_window")),
-    (UpstreamRejected("x", code="context_length_exceeded"), (None, None, "context_window")),
     (ContextLengthExceeded("x"), (None, None, "context_window")),
     (UpstreamContentFiltered("x"), (None, None, "content_policy")),
-    (UpstreamRejected("x", code="content_filter"), (None, None, "content_policy")),
     (UpstreamRejected("x"), FINAL),
 ]
 
