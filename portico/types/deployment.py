@@ -34,6 +34,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """How the credential travels: `bearer`, `header:<name>`, `query:<name>` or `none`."""
     headers: tuple[tuple[str, str], ...] = ()
     """Extra fields for every request, in order."""
+    api_version: str | None = None
+    """Where the address has a version in its query (Azure)."""
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()

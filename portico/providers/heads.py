@@ -1,0 +1,64 @@
+"""Heads of requests to providers, and the path segments that models are in."""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+from portico.errors import ModelNotFound, NotSupported
+from portico.providers.auth import Fields
+from portico.providers.base import Task
+from portico.types.deployment import Provider
+from portico.types.http import Headers, HttpRequest, Origin, Timeouts
+
+TRACE: Final = (b"traceparent", b"tracestate")
+EVENT_STREAM: Final = (b"text/event-stream",)
+
+
+def request(
+    provider: Provider,
+    target: str,
+    fields: Fields,
+    body: bytes,
+    *,
+    forwarded: Headers,
+    timeouts: Timeouts,
+    passed: Iterable[bytes] = TRACE,
+    origin: Origin | None = None,
+    stream_types: tuple[bytes, ...] = (),
+) -> HttpRequest:
+    """`target` is path and query as they go on the wire; `fields` come before the provider's own.
+
+    `passed` names the client's fields that go on; `origin` overrides the provider's.
+    """
+    origin = origin or provider.origin
+    taken = {"host", "user-agent", "content-type", "accept-encoding", "content-length"}
+    taken.update([name for name, _ in fields])
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
+    for name in passed:
+        value = forwarded.get(name)
+        if value is not None and (key := name.decode()) not in taken:
+            taken.add(key)
+            lines.append(f"{key}: {value.decode('latin-1')}\r\n")
+    for key, text in provider.headers:
+        if key.lower() not in taken:
+            lines.append(f"{key}: {text}\r\n")
+    head = (
+        f"POST {target} HTTP/1.1\r\nhost: {origin.authority}\r\nuser-agent: portico\r\n"
+        f"content-type: application/json\r\naccept-encoding: identity\r\n{''.join(lines)}"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    return HttpRequest(origin, head.encode("latin-1"), body, timeouts, stream_types)
+
+
+def segment(model: str, safe: str = "") -> str:
+    """The model as one segment of a path; a name that would change the path is no model."""
+    if not model or model in (".", ".."):
+        raise ModelNotFound(f"{model!r} cannot be the name of a model", param="model")
+    return quote(model, safe=safe)
+
+
+def no_address(task: Task, provider: Provider) -> NotSupported:
+    return NotSupported(
+        f"the provider {provider.name} ({provider.type}) has no address for {task.operation} in "
+        f"the dialect {task.dialect}; set another `dialect` for it, or ask another provider"
+    )

@@ -1,0 +1,37 @@
+"""Provider types that need a module of their own. All others are rows of the catalog alone."""
+
+from typing import Final
+
+from portico.providers import anthropic, azure, bedrock, cohere, gemini, ollama, vertex_ai
+from portico.providers.base import Preparer
+from portico.types.deployment import Provider
+
+PREPARERS: Final[dict[str, Preparer]] = {
+    "anthropic": anthropic,
+    "azure": azure,
+    "azure_ai": azure,
+    "bedrock": bedrock,
+    "bedrock_mantle": bedrock,
+    "cohere": cohere,
+    "gemini": gemini,
+    "ollama": ollama,
+    "vertex_ai": vertex_ai,
+}
+
+_OWN_DIALECTS: Final = frozenset({"openai_chat", "openai_responses"})
+
+
+def preparer_of(provider: Provider, dialect: str) -> Preparer | None:
+    """Who makes requests in `dialect` for this provider; `None`: `openai_compatible`, as ever.
+
+    That is so wherever OpenAI's protocols go to a fixed path with a fixed key.
+    """
+    found = PREPARERS.get(provider.type)
+    if found is None or dialect not in _OWN_DIALECTS:
+        return found
+    needs_module = not provider.api_key or provider.api_version is not None
+    return found if needs_module and provider.type not in _PLAIN else None
+
+
+_PLAIN: Final = frozenset({"cohere", "ollama", "gemini"})
+"""Their rows lead straight to an OpenAI-compatible endpoint."""
