@@ -49,6 +49,8 @@ WATCH_EVERY_S = 1.0
 Reload = Callable[[], Loaded]
 """Reads the configuration again; raises `ConfigError`."""
 
+_Signature = tuple[int, int, int]
+
 
 class App:
     """A gateway, ready to start; made inside the event loop that will run it.
@@ -270,6 +272,7 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    known = _signature(watched) if watched is not None else None
     try:
         await app.start(host, port)
     except BaseException:
@@ -292,7 +295,7 @@ async def serve(
     async with asyncio.TaskGroup() as tasks:
         upkeep = [tasks.create_task(_sync_journal(app))]
         if read is not None and watched is not None:
-            upkeep.append(tasks.create_task(_watch(app, read, watched)))
+            upkeep.append(tasks.create_task(_watch(app, read, watched, known)))
         await stopping.wait()
         await app.stop()
         for task in upkeep:
@@ -317,10 +320,13 @@ async def _sync_journal(app: App) -> None:
             await loop.run_in_executor(None, app.journal.sync)
 
 
-async def _watch(app: App, read: Reload, path: Path) -> None:
-    """Reload when the file changes: another inode, size or time, once it has held still a turn."""
+async def _watch(app: App, read: Reload, path: Path, known: _Signature | None) -> None:
+    """Reload when the file changes: another inode, size or time, once it has held still a turn.
+
+    `known` is how the file was before the gateway answered: a change meanwhile is noticed too.
+    """
     with contextlib.suppress(asyncio.CancelledError):
-        known = seen = _signature(path)
+        seen = known
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             now = _signature(path)
@@ -330,7 +336,7 @@ async def _watch(app: App, read: Reload, path: Path) -> None:
             seen = now
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> _Signature | None:
     try:
         status = os.stat(path)
     except OSError:
