@@ -26,8 +26,10 @@ MAX_EVENT_BYTES = 1024 * 1024
 DONE = b"data: [DONE]\n\n"
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_EVENT = re.compile(rb"(?s).+?(?:\n\n|\r\n\r\n|\r\r)")
-_DATA = re.compile(rb"(?m)^data:[ ]?(.*?)\r?$")
+_EVENT_END = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+_NO_USAGE_YET = b'"usage":null'
+_MARKS = (b'"usage"', b'"error"', b"[DONE]")
+_RESPONSE_MARKS = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _RESPONSE_END = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
 
@@ -68,6 +70,7 @@ class StreamTap:
 
     __slots__ = (
         "_before_last",
+        "_is_response",
         "_last",
         "_operation",
         "_pending",
@@ -80,6 +83,7 @@ class StreamTap:
 
     def __init__(self, operation: str, *, strip_usage: bool) -> None:
         self._operation = operation
+        self._is_response = operation == "response"
         self._strip_usage = strip_usage
         self._pending = b""
         self._last = b""
@@ -99,12 +103,7 @@ class StreamTap:
             if not data:
                 return b""
         self.events += data.count(b"data:")
-        if (
-            b'"usage"' in data
-            or b"[DONE]" in data
-            or b'"error"' in data
-            or (self._operation == "response" and b'"response.' in data)
-        ):
+        if self._is_marked(data):
             data = self._look(data)
         if data:
             self._before_last, self._last = self._last, data
@@ -121,22 +120,49 @@ class StreamTap:
         self._pending = data[end:]
         return data[:end]
 
+    def _is_marked(self, data: bytes) -> bool:
+        """May there be something in it to look at? OpenAI says `"usage":null` in every event but
+        the last."""
+        return (
+            b"[DONE]" in data
+            or b'"error"' in data
+            or (b'"usage"' in data and data.count(b'"usage"') != data.count(_NO_USAGE_YET))
+            or (self._is_response and any(mark in data for mark in _RESPONSE_MARKS))
+        )
+
     def _look(self, data: bytes) -> bytes:
         """Nothing that follows the end, or an error, belongs to the stream."""
-        kept = []
-        for event in _EVENT.findall(data):
-            if self._keep(event):
+        start = self._first_marked(data)
+        kept = [data[:start]]
+        for mark in _EVENT_END.finditer(data, start):
+            event = data[start : mark.end()]
+            start = mark.end()
+            if not self._is_marked(event) or self._keep(event):
                 kept.append(event)
             if self.is_done or self.error is not None:
                 break
         return b"".join(kept)
 
+    def _first_marked(self, data: bytes) -> int:
+        """Where the first event with a mark begins: what comes before it is ordinary."""
+        first = len(data)
+        for mark in _MARKS + _RESPONSE_MARKS if self._is_response else _MARKS:
+            found = data.find(mark, 0, first)
+            if found >= 0:
+                first = found
+        start = 0
+        for end in _EVENT_ENDS if b"\r" in data else _EVENT_ENDS[:1]:
+            found = data.rfind(end, 0, first)
+            if found >= 0:
+                start = max(start, found + len(end))
+        return start
+
     def _keep(self, event: bytes) -> bool:
-        payload = b"\n".join(_DATA.findall(event))
+        payload = _payload(event)
         if payload == b"[DONE]":
             self.is_done = True
             return True
-        if self._operation == "response" and _RESPONSE_END.search(payload):
+        if self._is_response and _RESPONSE_END.search(payload):
             self.is_done = True
         try:
             seen = _LOOK.decode(payload)
@@ -163,7 +189,7 @@ class StreamTap:
         last, self._pending = self._pending, b""
         if _is_whole(last):
             rest = self.feed(last.rstrip(b"\r\n") + b"\n\n")
-        if not self.is_done and self._operation != "response" and self._has_finished():
+        if not self.is_done and not self._is_response and self._has_finished():
             self.is_done = True
             rest += DONE
         return rest
@@ -175,8 +201,13 @@ class StreamTap:
         return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
 
 
+def _payload(event: bytes) -> bytes:
+    lines = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join([line.removeprefix(b" ") for line in lines])
+
+
 def _is_whole(event: bytes) -> bool:
-    payload = b"\n".join(_DATA.findall(event))
+    payload = _payload(event)
     if payload == b"[DONE]":
         return True
     try:
