@@ -169,6 +169,10 @@ class App:
             self.metrics.reload_refused()
             self.log.error("reload refused, the old configuration stays in use: %s", error.message)
             return
+        except Exception:  # the outermost handler: whatever it is, it must not end the gateway
+            self.metrics.reload_refused()
+            self.log.exception("reload failed, the old configuration stays in use")
+            return
         for notice in loaded.notices:
             self.log.warning("%s", notice)
         old, self.config = self.config, loaded.config

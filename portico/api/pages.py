@@ -11,10 +11,11 @@ import portico
 from portico.api import replies
 from portico.api.dispatch import Handler
 from portico.api.endpoints import GEMINI_VERBS
+from portico.api.routing_pages import RoutingPages
 from portico.engine import admission
 from portico.engine.gateway import Gateway
 from portico.engine.snapshot import ModelListing
-from portico.errors import JournalUnavailable, ModelNotFound, NotFound
+from portico.errors import InternalError, JournalUnavailable, ModelNotFound, NotFound
 from portico.policy import access
 from portico.routing.health import describe
 from portico.types.http import Request, Responder
@@ -39,6 +40,7 @@ class Pages:
         self._render_metrics = render_metrics
         self._metrics_enabled = metrics_enabled
         self._config_name = config_name
+        self._routing = RoutingPages(gateway)
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -51,6 +53,8 @@ class Pages:
             "version": self.version,
             "status": self.status,
             "metrics": self.metrics,
+            "admin_routing": self._routing.show,
+            "admin_steer": self._routing.steer,
         }
 
     def models(self, request: Request, responder: Responder, request_id: str) -> int:
@@ -163,7 +167,15 @@ class Pages:
         )
 
         def send(rendered: asyncio.Future[bytes]) -> None:
-            replies.send_text(responder, request_id, rendered.result(), kind)
+            error = rendered.exception()
+            if error is None:
+                replies.send_text(responder, request_id, rendered.result(), kind)
+                return
+            self._gateway.log.error(
+                "metrics failed", exc_info=error, extra={"request_id": request_id}
+            )
+            failed = InternalError("The metrics could not be rendered; the log says why.")
+            replies.send_error(responder, request_id, failed)
 
         rendering.add_done_callback(send)
         return 200
