@@ -3,6 +3,7 @@
 Everything is served from here: no script, font or style comes from elsewhere.
 """
 
+import re
 from html import escape
 from typing import Any
 
@@ -59,7 +60,6 @@ def openapi() -> dict[str, Any]:
             }
         }
     for page in PAGES:
-        path = (PREFIXES[0] if page.is_inference else "") + page.path
         operation: dict[str, Any] = {
             "operationId": page.name,
             "summary": page.summary,
@@ -68,11 +68,11 @@ def openapi() -> dict[str, Any]:
         if page.access == "open":
             operation["security"] = []
         if page.takes_id:
-            path += "/{id}"
             operation["parameters"] = [
-                {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in _PARAMETER.findall(page.address)
             ]
-        paths[path] = {"get": operation}
+        paths[page.address] = {page.method.lower(): operation}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -92,6 +92,7 @@ def openapi() -> dict[str, Any]:
     }
 
 
+_PARAMETER = re.compile(r"\{(\w+)\}")
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -125,8 +126,8 @@ def docs_page(base_url: str) -> str:
         f"<td>{escape(one.summary)}</td></tr>"
         for one in INFERENCE
     ) + "".join(
-        f"<tr><td><code>GET {escape((PREFIXES[0] if one.is_inference else '') + one.path)}"
-        f"{'/{id}' if one.takes_id else ''}</code></td><td>{escape(one.summary)}</td></tr>"
+        f"<tr><td><code>{one.method} {escape(one.address)}</code></td>"
+        f"<td>{escape(one.summary)}</td></tr>"
         for one in PAGES
     )
     url = escape(base_url)

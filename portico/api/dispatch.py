@@ -29,6 +29,7 @@ from portico.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    PermissionDenied,
     UnsupportedMediaType,
 )
 from portico.types.call import Addressed, InferenceEndpoint
@@ -149,17 +150,33 @@ class Dispatcher:
                     f"There is nothing at {request.method} {replies.shown_path(path)}; "
                     "GET /docs shows what there is."
                 )
-        if request.method not in ("GET", "HEAD"):
+        page = found[0]
+        if request.method != page.method and (request.method, page.method) != ("HEAD", "GET"):
             raise MethodNotAllowed(
-                f"{replies.shown_path(path)} takes GET, not {request.method}.", allow="GET, HEAD"
+                f"{replies.shown_path(path)} takes {page.method}, not {request.method}.",
+                allow=page.allow,
             )
         return found
 
     def _authorise(self, page: Page, request: Request) -> None:
-        needs_key = page.access == "key" or (page.access == "metrics" and self._metrics_need_key)
-        if needs_key:
-            gateway = self._gateway
-            admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+        if page.access == "open" or (page.access == "metrics" and not self._metrics_need_key):
+            return
+        gateway = self._gateway
+        principal = admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+        if page.access != "admin":
+            return
+        if not principal.is_admin:
+            raise PermissionDenied(
+                f"The API key {principal.name!r} is not an admin key; "
+                f"{replies.shown_path(request.path)} needs one.",
+                code="admin_key_required",
+            )
+        sent = request.headers.get(b"authorization", b"")
+        if page.method != "GET" and sent[:6].lower() == b"basic ":
+            # A browser adds the password it remembers to whatever a foreign page makes it send.
+            raise PermissionDenied(
+                "Send the key as `authorization: Bearer <key>` to change things."
+            )
 
 
 def _gemini_call(request: Request) -> Addressed | None:

@@ -98,10 +98,10 @@ GEMINI_VERBS = {"generateContent": False, "streamGenerateContent": True}
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A row that the gateway answers itself, to GET and HEAD.
+    """A row that the gateway answers itself; `GET` is `HEAD` too.
 
-    `access` says who may: anyone (`open`), any key (`key`), or as `monitoring.metrics` says
-    (`metrics`).
+    `access` says who may: anyone (`open`), any key (`key`), an admin key (`admin`), or as
+    `monitoring.metrics` says (`metrics`).
     """
 
     name: str
@@ -112,6 +112,19 @@ class Page(msgspec.Struct, frozen=True):
     """Answers under all `PREFIXES`, as the inference paths do."""
     takes_id: bool = False
     """Whatever follows the path and a slash is an argument."""
+    method: str = "GET"
+    tail: str = ""
+    """What the argument ends with, as the docs show it."""
+
+    @property
+    def address(self) -> str:
+        """The path as the docs show it."""
+        prefix = PREFIXES[0] if self.is_inference else ""
+        return f"{prefix}{self.path}{'/{id}' if self.takes_id else ''}{self.tail}"
+
+    @property
+    def allow(self) -> str:
+        return "GET, HEAD" if self.method == "GET" else self.method
 
 
 CONTROL_PATHS = frozenset({"/docs", "/openapi.json"})
@@ -134,4 +147,19 @@ PAGES: tuple[Page, ...] = (
     Page("version", "/version", "open", "The version."),
     Page("status", "/status", "key", "What runs here: version, uptime, providers, journal."),
     Page("metrics", "/metrics", "metrics", "Metrics for Prometheus."),
+    Page(
+        "admin_routing",
+        "/admin/routing",
+        "admin",
+        "Every deployment: state, speed, load, breaker, limits, last error.",
+    ),
+    Page(
+        "admin_steer",
+        "/admin/routing",
+        "admin",
+        "`drain`, `disable`, `enable` or `reset` a deployment.",
+        takes_id=True,
+        method="POST",
+        tail="/{action}",
+    ),
 )

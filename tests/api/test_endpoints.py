@@ -72,8 +72,10 @@ CREDENTIALS = {
 }
 
 
-async def ask_page(running: Running, path: str, key: str | None) -> tuple[int, str | None]:
-    answer = await running.ask(http(path=path, method="GET", key=key))
+async def ask_page(
+    running: Running, path: str, key: str | None, method: str = "GET"
+) -> tuple[int, str | None]:
+    answer = await running.ask(http(path=path, method=method, key=key))
     if answer.status == 200:
         return 200, None
     assert answer.headers["x-request-id"]
@@ -94,9 +96,13 @@ def test_who_may_see_a_page(
             key, code = CREDENTIALS[credential]
             is_open = page.access == "open" or (page.access == "metrics" and not metrics_need_key)
             expected = (200, None) if is_open or code is None else (401, code)
+            if page.access == "admin" and credential == "key":
+                expected = (403, "admin_key_required")
             for prefix in PREFIXES if page.is_inference else ("",):
-                path = prefix + page.path + ("/echo" if page.takes_id else "")
-                assert await ask_page(running, path, key) == expected
+                path = prefix + page.path
+                if page.takes_id:
+                    path += "/echo/echo/reset" if page.tail else "/echo"
+                assert await ask_page(running, path, key, page.method) == expected
 
     uvloop.run(play())
 

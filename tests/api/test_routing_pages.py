@@ -1,0 +1,106 @@
+"""What an administrator sees of routing, and does to it."""
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from tests.harness import (
+    ADMIN_KEY,
+    Answer,
+    Running,
+    chat,
+    config,
+    gateway,
+    good,
+    http,
+    replying,
+    upstream,
+    whole,
+)
+
+
+async def routing(running: Running) -> dict[str, Any]:
+    answer = await running.ask(http(path="/admin/routing", method="GET", key=ADMIN_KEY))
+    assert answer.status == 200
+    return {one["id"]: one for one in answer.json()["deployments"]}
+
+
+async def steer(running: Running, action: str) -> Answer:
+    return await running.ask(http(path=f"/admin/routing/{action}", key=ADMIN_KEY))
+
+
+def test_every_deployment_is_shown(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as one, gateway(tmp_path, config(one.url)) as running:
+            assert (await running.ask(http(chat()))).status == 200
+            await running.settled()
+            seen = (await routing(running))["up0/real-0"]
+            assert (seen["requests"], seen["succeeded"], seen["failed"]) == (1, 1, 0)
+            assert (seen["in_flight"], seen["circuit"]) == (0, "closed")
+            assert (seen["state"], seen["last_error"]) == ("healthy", None)
+
+    uvloop.run(play())
+
+
+def test_the_last_error_is_shown(tmp_path: Path) -> None:
+    async def play() -> None:
+        broken = replying(whole(json.dumps({"error": {"message": "no"}}).encode(), 500))
+        async with upstream(broken) as one, gateway(tmp_path, config(one.url)) as running:
+            assert (await running.ask(http(chat()))).status == 500
+            await running.settled()
+            seen = (await routing(running))["up0/real-0"]
+            assert (seen["failed"], seen["last_error"]) == (1, "upstream_error")
+            assert seen["last_error_ago_s"] >= 0
+            after = await steer(running, "up0/real-0/reset")
+            assert after.json()["error_share"] == 0
+
+    uvloop.run(play())
+
+
+def test_a_disabled_deployment_gets_nothing_until_it_is_enabled(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as one, gateway(tmp_path, config(one.url)) as running:
+            for action, state in (("disable", "disabled"), ("drain", "draining")):
+                after = await steer(running, f"up0/real-0/{action}")
+                assert (after.status, after.json()["state"]) == (200, state)
+                assert (await running.ask(http(chat()))).status == 503
+                after = await steer(running, "up0/real-0/enable")
+                assert after.json()["state"] == "healthy"
+                assert (await running.ask(http(chat()))).status == 200
+            assert "up0/real-0: drain by an administrator" in running.log
+
+    uvloop.run(play())
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as one, gateway(tmp_path, config(one.url)) as running:
+            for path, code in (
+                ("nobody/x/drain", "deployment_not_found"),
+                ("up0/real-0/explode", "unknown_url"),
+                ("drain", "deployment_not_found"),
+            ):
+                answer = await steer(running, path)
+                assert (answer.status, answer.error["code"]) == (404, code)
+            get = http(path="/admin/routing/up0/real-0/drain", method="GET", key=ADMIN_KEY)
+            answer = await running.ask(get)
+            assert (answer.status, answer.headers["allow"]) == (405, "POST")
+            answer = await running.ask(http(path="/admin/routing", key=ADMIN_KEY))
+            assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+    uvloop.run(play())
+
+
+def test_a_password_that_a_browser_remembers_changes_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as one, gateway(tmp_path, config(one.url)) as running:
+            basic = f"Basic {b64encode(f'me:{ADMIN_KEY}'.encode()).decode()}"
+            path = "/admin/routing/up0/real-0/drain"
+            answer = await running.ask(http(path=path, key=None, authorization=basic))
+            assert answer.status == 403
+            assert (await routing(running))["up0/real-0"]["state"] == "healthy"
+
+    uvloop.run(play())
