@@ -141,9 +141,7 @@ class _Narrowing:
         if target is None or refs >= MAX_INLINE_DEPTH or is_too_much:
             self._drop("$ref")
             return self.schema({"type": "object", **beside}, refs)
-        if not isinstance(target, dict):
-            return target
-        return self.schema({**target, **beside}, refs + 1)
+        return self.schema({**_object(target), **beside}, refs + 1)
 
     def _types(self, types: list[Any]) -> JsonObject:
         named = [type for type in types if type != "null"]
@@ -161,7 +159,7 @@ class _Narrowing:
 
     def _knows_format(self, value: Any) -> bool:
         formats = self._rules.formats
-        return formats is None or value in formats
+        return formats is None or (isinstance(value, str) and value in formats)
 
     def _stringify(self, schema: JsonObject) -> None:
         values = schema["enum"]
@@ -202,15 +200,24 @@ def _resolve(root: JsonObject, ref: Any) -> Any:
 
 def _merged(schema: JsonObject, keyword: str, options: list[Any]) -> JsonObject:
     merged = {key: value for key, value in schema.items() if key != keyword}
-    properties = dict(merged.get("properties") or {})
-    required = list(merged.get("required") or ())
+    properties = dict(_object(merged.get("properties")))
+    required = list(_list(merged.get("required")))
     for option in options:
         if isinstance(option, dict):
-            for name, inner in (option.get("properties") or {}).items():
+            for name, inner in _object(option.get("properties")).items():
                 properties.setdefault(name, inner)
             if keyword == "allOf":
-                required += [name for name in option.get("required") or () if name not in required]
+                names = _list(option.get("required"))
+                required += [name for name in names if name not in required]
     merged["properties"] = properties
     if required:
         merged["required"] = required
     return merged
+
+
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

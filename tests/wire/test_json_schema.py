@@ -2,6 +2,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portico.wire.json_schema import MAX_INLINE_DEPTH, Rules, narrow
 
@@ -58,6 +60,12 @@ CASES: dict[str, tuple[Any, Rules, Any, tuple[str, ...]]] = {
          "$defs": {"A": {"type": "string"}}},
         OPENAPI,
         {"properties": {"a": {"type": "string", "description": "d"}}},
+        (),
+    ),
+    "a reference to no schema": (
+        {"$ref": "#/$defs/A", "$defs": {"A": [1]}, "type": "string"},
+        OPENAPI,
+        {"type": "string"},
         (),
     ),
     "a reference to nowhere": (
@@ -144,3 +152,39 @@ def test_references_in_deep_schemas_do_not_exhaust_the_stack() -> None:
         deep = {"items": deep}
     narrowed = narrow({"$ref": "#/$defs/Deep", "$defs": {"Deep": deep}}, OPENAPI)
     assert "$ref" in narrowed.dropped
+
+
+KEYWORDS = st.sampled_from(
+    [
+        "type",
+        "properties",
+        "required",
+        "anyOf",
+        "allOf",
+        "oneOf",
+        "enum",
+        "const",
+        "format",
+        "items",
+        "$ref",
+        "$defs",
+        "nullable",
+    ]
+)
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["object", "string", "#/$defs/a", "#/$defs/items", "#", "uri"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYWORDS | st.sampled_from("ab"), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(schema=st.dictionaries(KEYWORDS, ODD, max_size=6))
+def test_anything_that_is_no_schema_is_narrowed_without_harm(schema: Any) -> None:
+    for rules in (Rules(), ANY, OPENAPI, Rules(formats=frozenset({"uri"}), closed_objects=True)):
+        assert isinstance(narrow(schema, rules).schema, dict)
