@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from portico.wire import bedrock_invoke
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
 from portico.wire.bedrock_converse import dialect as bedrock_converse
@@ -13,7 +14,7 @@ _BOTH: Final[tuple[ChatDialect, ...]] = (
     anthropic_messages,
     gemini_generate,
 )
-_PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (bedrock_converse,)
+_PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (bedrock_converse, bedrock_invoke)
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
 """What clients may speak."""

@@ -2,6 +2,6 @@
 
 from typing import Any, Final
 
-from tests.wire import simulated_bedrock
+from tests.wire import simulated_bedrock, simulated_invoke
 
-SIMULATED: Final[dict[str, Any]] = {end.NAME: end for end in (simulated_bedrock,)}
+SIMULATED: Final[dict[str, Any]] = {end.NAME: end for end in (simulated_bedrock, simulated_invoke)}
