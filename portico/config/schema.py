@@ -43,6 +43,22 @@ STRATEGIES: dict[str, str] = {
 }
 """Every accepted spelling and the strategy it means: the one list in the configuration."""
 
+DIALECTS: dict[str, str] = {
+    name: name
+    for name in (
+        "openai_chat",
+        "openai_responses",
+        "anthropic_messages",
+        "gemini_generate",
+        "bedrock_converse",
+        "cohere_chat",
+        "ollama_chat",
+    )
+}
+"""What a provider may be said to speak."""
+
+UNSUPPORTED: dict[str, str] = {"drop": "drop", "error": "error"}
+
 LOG_LEVELS: dict[str, str] = {
     "trace": "debug",
     "debug": "debug",
@@ -288,6 +304,13 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         str | None,
         Meta(description="Where it is; unset takes the provider type's own address."),
     ] = None
+    dialect: Annotated[
+        str | None,
+        Meta(
+            description="What it speaks; unset is what its provider type speaks.",
+            extra={"choices": DIALECTS},
+        ),
+    ] = None
     api_version: Annotated[
         str | None,
         Meta(
@@ -449,6 +472,13 @@ class RouteConfig(Section, frozen=True, kw_only=True):
         Meta(
             description="How a target is chosen; unset takes `router.strategy`.",
             extra=_STRATEGY_META,
+        ),
+    ] = None
+    unsupported_params: Annotated[
+        str | None,
+        Meta(
+            description="As the setting of that name for all routes.",
+            extra={"choices": UNSUPPORTED},
         ),
     ] = None
     fallbacks: Annotated[FallbacksConfig, Meta(description="Where requests go next.")] = (
@@ -922,6 +952,15 @@ class Config(Section, frozen=True, kw_only=True):
             "work without a route."
         ),
     ] = ()
+    unsupported_params: Annotated[
+        str,
+        Meta(
+            description="What to do with a request field that the provider's dialect cannot "
+            "express: `drop` it and name it in `x-portico-dropped-params`, or answer with an "
+            "`error`. A client may say so too, in the header `x-portico-unsupported-params`.",
+            extra={"choices": UNSUPPORTED},
+        ),
+    ] = "drop"
     model_aliases: Annotated[
         dict[str, NonEmpty], Meta(description="Other names: what clients ask for → what it means.")
     ] = {}

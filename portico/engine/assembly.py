@@ -133,7 +133,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
     return Provider(
         name=config.name,
         type=row.name,
-        dialect=row.dialect,
+        dialect=config.dialect or row.dialect,
         origin=origin,
         base_path=base_path,
         api_key=key,
@@ -265,6 +265,7 @@ class _House:
             strategy=self._config.router.strategy,
             timeouts=self._timeouts(known, None),
             retry=self._retry(known, None),
+            refuses_unsupported=self._config.unsupported_params == "error",
         )
 
     def _plain_pattern(
@@ -277,6 +278,7 @@ class _House:
             strategy=self._config.router.strategy,
             timeouts=self._timeouts(known, None),
             retry=self._retry(known, None),
+            refuses_unsupported=self._config.unsupported_params == "error",
         )
 
     def _route(self, route: RouteConfig) -> Route:
@@ -288,6 +290,8 @@ class _House:
             fallbacks=_fallbacks(route),
             timeouts=self._timeouts(first, route.timeouts),
             retry=self._retry(first, route.retries),
+            refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
+            == "error",
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -299,6 +303,8 @@ class _House:
             fallbacks=_fallbacks(route),
             timeouts=self._timeouts(first, route.timeouts),
             retry=self._retry(first, route.retries),
+            refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
+            == "error",
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "_Known"]:

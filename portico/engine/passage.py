@@ -194,7 +194,8 @@ def error_writer(dialect: str) -> Callable[[GatewayError], bytes]:
 
 def _unsupported(call: Call) -> Unsupported:
     """What to do with fields the provider's dialect cannot express: drop and name, or refuse."""
-    if call.request.headers.get(b"x-portico-unsupported-params") == b"error":
+    asked = call.request.headers.get(b"x-portico-unsupported-params")
+    if asked == b"error" or (call.route.refuses_unsupported and asked != b"drop"):
         return refuse
     dropped = Dropped()
     call.dropped_params = dropped.names

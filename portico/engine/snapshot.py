@@ -69,6 +69,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     fallbacks: Fallbacks = Fallbacks()
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
+    refuses_unsupported: bool = False
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -85,6 +86,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             fallbacks=self.fallbacks,
             timeouts=self.timeouts,
             retry=self.retry,
+            refuses_unsupported=self.refuses_unsupported,
         )
 
 
