@@ -21,7 +21,7 @@ EX_CONFIG = 78
 """sysexits.h, `EX_CONFIG`."""
 
 _GROUPS = (
-    ("Run", ("serve",)),
+    ("Run", ("serve", "routes")),
     ("Configuration", ("check", "schema", "providers", "models")),
     ("Money", ("journal",)),
     ("Shell", ("completion",)),
@@ -45,6 +45,7 @@ class _Grouped(click.Group):
                     ("portico serve -c portico.yaml", "start with a file; reload as it changes"),
                     ("portico check portico.yaml", "say everything that is wrong with a file"),
                     ("portico journal show --limit 20", "the last calls, and what they cost"),
+                    ("portico routes --watch", "how each deployment of the running gateway does"),
                 ]
             )
 
@@ -250,6 +251,85 @@ _data_dir_option = click.option(
     envvar="PORTICO_DATA_DIR",
     help="The gateway's data folder.",
 )
+
+
+@main.command()
+@_data_dir_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--watch", "-w", is_flag=True, help="Show it again each second.")
+def routes(data_dir: Path | None, as_json: bool, watch: bool) -> None:
+    """Show the deployments of the running gateway: state, load, speed, limits, last error."""
+    import time
+
+    while True:
+        rows = _ask_routing(data_dir)
+        if watch and not as_json:
+            click.clear()
+        if as_json:
+            _json_lines(rows)
+        else:
+            _table(_ROUTES_HEAD, [_routes_row(row) for row in rows])
+        if not watch:
+            return
+        sys.stdout.flush()
+        time.sleep(1.0)
+
+
+_ROUTES_HEAD = (
+    "DEPLOYMENT", "STATE", "BACK IN", "IN FLIGHT", "TTFT MS", "ERRORS", "REQUESTS", "RPM", "TPM",
+    "LAST ERROR",
+)  # fmt: skip
+
+
+def _routes_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    def of(used: str, limit: str) -> str:
+        return f"{row[used]}" if row[limit] is None else f"{row[used]}/{row[limit]}"
+
+    back, ttft, error = row["returns_in_s"], row["ttft_ms"], row["last_error"]
+    return (
+        row["id"],
+        row["state"],
+        "-" if back is None else f"{back:.0f} s",
+        of("in_flight", "max_concurrent_requests"),
+        "-" if ttft is None else f"{ttft:.0f}",
+        f"{row['error_share']:.0%}",
+        str(row["requests"]),
+        of("requests_last_minute", "rpm"),
+        of("tokens_last_minute", "tpm"),
+        "-" if error is None else f"{error}, {row['last_error_ago_s']:.0f} s ago",
+    )
+
+
+def _ask_routing(data_dir: Path | None) -> list[dict[str, Any]]:
+    """`GET /admin/routing` of the gateway that uses this data folder, with that folder's key."""
+    import http.client
+    import json
+    from urllib.parse import urlsplit
+
+    from portico.stores.datadir import DataDir, default_data_dir
+
+    folder = DataDir(data_dir or default_data_dir(os.environ, Path.home()))
+    try:
+        address = folder.address_file.read_text().strip()
+        key = folder.admin_key_file.read_text().strip()
+    except OSError as error:
+        raise click.ClickException(
+            f"no gateway seems to run with the data folder {folder.path} "
+            f"({error.strerror}); start one, or name its folder with --data-dir"
+        ) from error
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    try:
+        connection.request("GET", "/admin/routing", headers={"authorization": f"Bearer {key}"})
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(f"{address} does not answer: {error}") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise click.ClickException(f"{address} answered {response.status}: {body[:500]!r}")
+    rows: list[dict[str, Any]] = json.loads(body)["deployments"]
+    return rows
 
 
 @journal.command()

@@ -100,20 +100,38 @@ async def _run(settings: Settings, config: Config) -> None:
     host = config.server.host
 
     def ready(bound: int) -> None:
+        _note_address(data_dir, f"http://{_reached_at(host)}:{bound}")
         lines = banner(config, data_dir, key, is_new=is_new, host=host, port=bound)
         head = f"Portico {portico.__version__} ready in {_process_age_s():.2f} s"
         click.echo("\n".join([head, *lines]))
         sys.stdout.flush()
         log.info("listening on %s:%d", host, bound)
 
-    await composition.serve(
-        app,
-        host=host,
-        port=config.server.port,
-        ready=ready,
-        read=lambda: read_config(settings),
-        watched=settings.config_path,
-    )
+    try:
+        await composition.serve(
+            app,
+            host=host,
+            port=config.server.port,
+            ready=ready,
+            read=lambda: read_config(settings),
+            watched=settings.config_path,
+        )
+    finally:
+        data_dir.address_file.unlink(missing_ok=True)
+
+
+def _note_address(data_dir: DataDir, address: str) -> None:
+    """Only `portico routes` reads it: a full disk must not keep the gateway from starting."""
+    try:
+        data_dir.address_file.write_text(f"{address}\n")
+    except OSError as error:
+        log.warning("%s cannot be written: %s", data_dir.address_file, error.strerror)
+
+
+def _reached_at(host: str) -> str:
+    """Where this machine reaches what listens there; all addresses are loopback too."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _process_age_s() -> float:

@@ -33,6 +33,11 @@ class DataDir(msgspec.Struct, frozen=True):
     def admin_key_file(self) -> Path:
         return self.path / "admin.key"
 
+    @property
+    def address_file(self) -> Path:
+        """Where the gateway that uses this folder answers; there while it runs."""
+        return self.path / "address"
+
     def admin_key(self) -> tuple[Secret, bool]:
         """The admin key, and whether it was made just now (it is shown only then).
 

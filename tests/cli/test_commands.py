@@ -22,7 +22,8 @@ def test_help_lists_every_command_with_examples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "check", "schema", "providers", "models", "journal", "completion"]
+    "command",
+    ["serve", "check", "schema", "providers", "models", "routes", "journal", "completion"],
 )
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     done = portico(command, "--help", home=tmp_path)
