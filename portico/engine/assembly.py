@@ -141,6 +141,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         headers=_headers(config, row),
         renamed_params=tuple(row.renamed_params.items()),
         refused_params=row.refused_params,
+        api_version=config.api_version,
         tags=config.tags,
         serves_responses="responses" in row.endpoints,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from portico.engine import settle
+from portico.engine import explaining, settle
 from portico.engine.gateway import Gateway
 from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
@@ -75,6 +75,7 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
     """Raises the error of the last attempt when routing says that no other may help."""
     route = snapshot.bind(call.route)
     course = _Course(route, route.request_of(call))
+    explains = explaining.is_wanted(call)
     while True:
         now = gateway.clock()
         choice = next_deployment(
@@ -84,6 +85,15 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
             tried=course.tried,
             request=course.request,
         )
+        if explains:
+            explaining.note(
+                call,
+                course.route.state,
+                choice,
+                now=now,
+                tried=course.tried,
+                request=course.request,
+            )
         if isinstance(choice, Refusal):
             error: GatewayError = refusal_error(course.route.state, choice)
             decision = _after_refusal(snapshot, call, course, choice, now)

@@ -4,7 +4,7 @@ upstream.
 
 import math
 
-from portico.engine import settle
+from portico.engine import explaining, settle
 from portico.engine.attempts import Served
 from portico.errors import GatewayError, MethodNotAllowed
 from portico.types.call import Call
@@ -71,6 +71,8 @@ def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
             lines += b"x-portico-cost-usd: %b\r\n" % usd(cost).encode()
     if call.dropped_params:
         lines += b"x-portico-dropped-params: %b\r\n" % ", ".join(call.dropped_params).encode()
+    if call.explained:
+        lines += explaining.field_line(call.explained)
     return lines
 
 
@@ -80,6 +82,8 @@ def refused(call: Call) -> bytes:
     if call.attempts:
         deployment = header_text(call.attempts[-1].deployment.id)
         lines = b"x-portico-deployment: %b\r\n%b" % (deployment, lines)
+    if call.explained:
+        lines += explaining.field_line(call.explained)
     return lines
 
 

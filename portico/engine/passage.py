@@ -8,13 +8,13 @@ again from the original.
 """
 
 from collections.abc import Callable
-from urllib.parse import quote
 
 import msgspec
 
 from portico.engine.snapshot import Target
-from portico.errors import GatewayError, InternalError, NotSupported, UpstreamError
+from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.providers import openai_compatible
+from portico.providers.base import Task
 from portico.types.call import Call
 from portico.types.chat import ChatRequest, Home
 from portico.types.deployment import Provider
@@ -132,8 +132,8 @@ def _straight(call: Call, target: Target) -> Straight:
         tap, stream_types = MediaTap(), _ANY_TYPE
     elif streamed:
         tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
-    head = openai_compatible.head(target.head_prefix(endpoint.path), body, _forwarded(call))
-    upstream = HttpRequest(provider.origin, head, body, call.route.timeouts, stream_types)
+    task = Task(endpoint.operation, provider.dialect, streamed, endpoint.path)
+    upstream = _request(call, target, task, body, stream_types)
     return Straight(upstream, tap, endpoint.operation)
 
 
@@ -152,7 +152,9 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
         call.chat = _read(client, call)
     asked = call.chat
     home = Home(deployment.provider.name, deployment.model)
-    unsupported = _unsupported(call)
+    dropped = Dropped()
+    call.dropped_params = dropped.names
+    unsupported = refuse if _refuses_unsupported(call) else dropped
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
     body = provider.write_request(wanted, unsupported=unsupported, home=home)
     framing = call.addressed.framing if call.addressed is not None else "sse"
@@ -161,15 +163,16 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
     if asked.stream:
         tap = TranslatingTap(
             provider.stream_reader(home=home),
-            client.stream_writer(context=context, unsupported=unsupported),
+            client.stream_writer(context=context, unsupported=dropped),
         )
+    task = Task("chat", deployment.provider.dialect, asked.stream)
     return Translated(
-        _foreign_request(call, target, wanted, body),
+        _request(call, target, task, body, _EVENT_STREAM if asked.stream else ()),
         tap,
         provider,
         client,
         context,
-        unsupported,
+        dropped,
         home,
         _EVENTS if asked.stream and framing == "sse" else b"application/json",
     )
@@ -192,40 +195,44 @@ def error_writer(dialect: str) -> Callable[[GatewayError], bytes]:
     return CLIENT_DIALECTS[dialect].write_error
 
 
-def _unsupported(call: Call) -> Unsupported:
-    """What to do with fields the provider's dialect cannot express: drop and name, or refuse."""
+def _refuses_unsupported(call: Call) -> bool:
+    """Is a request field that the provider's dialect cannot express an error? The client may say.
+
+    What an answer has and the client's dialect cannot express is only ever named: it is paid for.
+    """
     asked = call.request.headers.get(b"x-portico-unsupported-params")
-    if asked == b"error" or (call.route.refuses_unsupported and asked != b"drop"):
-        return refuse
-    dropped = Dropped()
-    call.dropped_params = dropped.names
-    return dropped
+    return asked == b"error" or (call.route.refuses_unsupported and asked != b"drop")
 
 
-def _foreign_request(call: Call, target: Target, wanted: ChatRequest, body: bytes) -> HttpRequest:
-    path_of = _PATHS.get(target.deployment.provider.dialect)
-    if path_of is None:
-        raise InternalError(f"no path for {target.deployment.provider.dialect}")
-    path = path_of(target.deployment.model, wanted.stream)
+def _request(
+    call: Call, target: Target, task: Task, body: bytes, stream_types: tuple[bytes, ...]
+) -> HttpRequest:
+    """Address and credential: the provider's own module where it has one, else the usual way."""
+    provider = target.deployment.provider
+    timeouts = call.route.timeouts
+    preparer = target.preparer(task.dialect)
+    if preparer is not None:
+        return preparer.prepare(
+            target.deployment,
+            task,
+            body,
+            target.credential,
+            now=call.at,
+            forwarded=call.request.headers,
+            timeouts=timeouts,
+        )
+    path = task.path or _PATHS.get(task.dialect)
+    if path is None:
+        raise NotSupported(
+            f"{target.deployment.id} speaks {task.dialect}, and its provider type says no address "
+            "for that; set `dialect` to what it speaks."
+        )
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
-    stream_types = _EVENT_STREAM if wanted.stream else ()
-    return HttpRequest(
-        target.deployment.provider.origin, head, body, call.route.timeouts, stream_types
-    )
+    return HttpRequest(provider.origin, head, body, timeouts, stream_types)
 
 
-def _gemini_path(model: str, stream: bool) -> str:
-    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"/models/{quote(model, safe='')}:{verb}"
-
-
-_PATHS: dict[str, Callable[[str, bool], str]] = {
-    "openai_chat": lambda model, stream: "/chat/completions",
-    "openai_responses": lambda model, stream: "/responses",
-    "anthropic_messages": lambda model, stream: "/v1/messages",
-    "gemini_generate": _gemini_path,
-}
-"""What is asked under a provider's address, by its dialect."""
+_PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
+"""What is asked under a provider's address where no module says otherwise."""
 
 
 def _forwarded(call: Call) -> bytes:

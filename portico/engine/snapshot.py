@@ -17,6 +17,9 @@ from portico.policy.estimate import tokens_of
 from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
 from portico.providers import openai_compatible
+from portico.providers.auth import static_credential
+from portico.providers.base import Preparer
+from portico.providers.table import preparer_of
 from portico.routing.health import DeploymentState, carry_over
 from portico.routing.router import RouteState
 from portico.routing.strategies import ANY, RoutingRequest
@@ -40,13 +43,21 @@ _BLIND_STRATEGIES: Final = frozenset(
 class Target:
     """A deployment with all that can be made ready before the first call: heads and prices."""
 
-    __slots__ = ("_prefixes", "deployment", "model_json", "prices")
+    __slots__ = ("_prefixes", "_preparers", "credential", "deployment", "model_json", "prices")
 
     def __init__(self, deployment: Deployment, prices: PriceTable | None) -> None:
         self.deployment = deployment
         self.prices = prices
         self.model_json = json_string(deployment.model)
+        self.credential = static_credential(deployment.provider)
         self._prefixes: dict[str, bytes] = {}
+        self._preparers: dict[str, Preparer | None] = {}
+
+    def preparer(self, dialect: str) -> Preparer | None:
+        """The provider's own module, where requests in this dialect need one."""
+        if dialect not in self._preparers:
+            self._preparers[dialect] = preparer_of(self.deployment.provider, dialect)
+        return self._preparers[dialect]
 
     def head_prefix(self, path: str) -> bytes:
         prefix = self._prefixes.get(path)
