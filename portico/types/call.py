@@ -110,6 +110,8 @@ class Call(msgspec.Struct, eq=False):
     chat: ChatRequest | None = None
     """The body in the canonical form, read on first need and kept."""
     dropped_params: Sequence[str] = ()
+    explained: tuple[str, ...] = ()
+    """Why each choice fell as it did, as JSON, if the client asked and may know."""
     status: int = 0
     streamed: bool = False
     upstream_s: float = 0.0

@@ -104,3 +104,49 @@ def test_a_password_that_a_browser_remembers_changes_nothing(tmp_path: Path) -> 
             assert (await routing(running))["up0/real-0"]["state"] == "healthy"
 
     uvloop.run(play())
+
+
+def test_an_admin_is_told_why_a_call_went_where_it_did(tmp_path: Path) -> None:
+    async def play() -> None:
+        broken = replying(whole(json.dumps({"error": {"message": "no"}}).encode(), 500))
+        async with (
+            upstream(broken) as one,
+            upstream(good) as two,
+            gateway(tmp_path, config(one.url, two.url, attempts=2)) as running,
+        ):
+            await steer(running, "up1/real-1/disable")
+            asked = http(chat(), key=ADMIN_KEY, x_portico_explain="1")
+            answer = await running.ask(asked)
+            assert answer.status == 500
+            first = json.loads(answer.headers["x-portico-explain"])[0]
+            assert (first["route"], first["chosen"]) == ("m", "up0/real-0")
+            assert [
+                (c["deployment"], c["is_candidate"], (c["excluded"] or {}).get("reason"))
+                for c in first["candidates"]
+            ] == [("up0/real-0", True, None), ("up1/real-1", False, "disabled")]
+
+            await steer(running, "up1/real-1/enable")
+            await steer(running, "up0/real-0/disable")
+            for stream in (False, True):
+                asked = http(chat(stream=stream), key=ADMIN_KEY, x_portico_explain="1")
+                answer = await running.ask(asked)
+                assert answer.status == 200
+                (why,) = json.loads(answer.headers["x-portico-explain"])
+                assert why["chosen"] == answer.headers["x-portico-deployment"] == "up1/real-1"
+
+    uvloop.run(play())
+
+
+def test_nobody_else_is_told(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as one, gateway(tmp_path, config(one.url)) as running:
+            for request in (
+                http(chat(), x_portico_explain="1"),
+                http(chat(), key=ADMIN_KEY),
+                http(chat(), key=ADMIN_KEY, x_portico_explain="0"),
+            ):
+                answer = await running.ask(request)
+                assert answer.status == 200
+                assert "x-portico-explain" not in answer.headers
+
+    uvloop.run(play())
