@@ -19,6 +19,7 @@ from portico.errors import (
     UpstreamUnavailable,
 )
 from portico.types.http import Headers, HttpHead
+from portico.wire.gemini_generate.errors import read_error as read_gemini_error
 from portico.wire.openai_chat.errors import read_error
 from portico.wire.upstream_errors import upstream_error
 
@@ -292,6 +293,21 @@ def test_an_error_within_a_200_has_the_status_it_asks_for() -> None:
 def test_a_page_too_large_is_not_read() -> None:
     body = body_of(message="x", code="insufficient_quota", filler="y" * 300_000)
     assert type(classify(429, {}, body)) is UpstreamRateLimited
+
+
+@pytest.mark.parametrize(
+    ("quota", "kind"),
+    [
+        ("GenerateRequestsPerDayPerProject", UpstreamQuotaExceeded),
+        ("GenerateRequestsPerMinutePerProject", UpstreamRateLimited),
+    ],
+)
+def test_gemini_says_by_the_quotas_name_if_waiting_helps(
+    quota: str, kind: type[UpstreamError]
+) -> None:
+    details = [{"@type": "x/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]}]
+    body = body_of(message="m", status="RESOURCE_EXHAUSTED", details=details)
+    assert type(read_gemini_error(HttpHead(429, {}), body)) is kind
 
 
 def test_a_dialect_may_give_no_more_than_status_and_words() -> None:

@@ -11,7 +11,7 @@ from portico.errors import GatewayError, UpstreamError
 from portico.types.chat import JsonObject
 from portico.types.http import Headers, HttpHead
 from portico.wire.json_io import MalformedError, compact, decode, encode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.upstream_errors import unread_error, upstream_error
 
 _STATUS_BY_WORD: Final = {
     "INVALID_ARGUMENT": 400,
@@ -54,9 +54,7 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        is_page = text.startswith("<")
-        return upstream_error(head.status, "" if is_page else text, headers=head.headers)
+        return unread_error(head, body)
     if isinstance(value, list) and value:
         value = value[0]
     error = value.get("error", value) if isinstance(value, dict) else value
@@ -87,6 +85,7 @@ def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
         kind=word if isinstance(word, str) else None,
         param=_field(details.get("BadRequest")),
         headers=headers,
+        body=encode(error),
     )
     read.upstream_status = status
     return read
