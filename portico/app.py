@@ -1,14 +1,10 @@
 """The composition root: the one place where concrete classes meet.
 
-`App` is a gateway with its server, stores and observers; `serve` runs one until a signal ends it.
+`App` is a gateway with its server, stores and observers; `running` runs one.
 """
 
 import asyncio
-import contextlib
-import gc
 import logging
-import os
-import signal
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,13 +39,8 @@ from portico.wire.openai_error import write_error
 if TYPE_CHECKING:
     from portico.http.asgi import AsgiAdapter
 
-SYNC_EVERY_S = 1.0
-WATCH_EVERY_S = 1.0
-
 Reload = Callable[[], Loaded]
 """Reads the configuration again; raises `ConfigError`."""
-
-_Signature = tuple[int, int, int]
 
 
 class App:
@@ -259,93 +250,6 @@ def _usd_per_million(prices: PriceTable | None, component: str) -> str | None:
     if pair is None:
         return None
     return f"{Decimal(pair[0]) / Decimal(pair[1]) / 1000:f}"
-
-
-async def serve(
-    app: App,
-    *,
-    host: str,
-    port: int,
-    ready: Callable[[int], None],
-    read: Reload | None,
-    watched: Path | None,
-) -> None:
-    """Run `app` until SIGTERM or SIGINT; SIGHUP, or a change of the watched file, reloads.
-
-    `ready` is called with the port once requests are answered. A second SIGINT ends at once.
-    """
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    known = _signature(watched) if watched is not None else None
-    try:
-        await app.start(host, port)
-    except BaseException:
-        await app.stop()
-        raise
-
-    def interrupted() -> None:
-        if stopping.is_set():
-            app.server.close()
-            for task in app.gateway.calls.values():
-                task.cancel()
-        stopping.set()
-
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_signal_handler(signal.SIGINT, interrupted)
-    if read is not None:
-        loop.add_signal_handler(signal.SIGHUP, app.reload, read)
-    ready(app.server.port)
-    _spare_the_collector()
-    async with asyncio.TaskGroup() as tasks:
-        upkeep = [tasks.create_task(_sync_journal(app))]
-        if read is not None and watched is not None:
-            upkeep.append(tasks.create_task(_watch(app, read, watched, known)))
-        await stopping.wait()
-        await app.stop()
-        for task in upkeep:
-            task.cancel()
-
-
-def _spare_the_collector() -> None:
-    """What is here when the gateway is ready stays: the cycle collector need not look at it again,
-    and a busy second makes no more cycles than a quiet one, so it need not look so often.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
-async def _sync_journal(app: App) -> None:
-    """Push the journal out to the disk once a second, off the event loop."""
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(asyncio.CancelledError):
-        while True:
-            await asyncio.sleep(SYNC_EVERY_S)
-            await loop.run_in_executor(None, app.journal.sync)
-
-
-async def _watch(app: App, read: Reload, path: Path, known: _Signature | None) -> None:
-    """Reload when the file changes: another inode, size or time, once it has held still a turn.
-
-    `known` is how the file was before the gateway answered: a change meanwhile is noticed too.
-    """
-    with contextlib.suppress(asyncio.CancelledError):
-        seen = known
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            now = _signature(path)
-            if now is not None and now != known and now == seen:
-                known = now
-                app.reload(read)
-            seen = now
-
-
-def _signature(path: Path) -> _Signature | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _prometheus_config(settings: PrometheusSettings) -> PrometheusConfig:

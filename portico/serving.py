@@ -17,13 +17,14 @@ import msgspec
 import uvloop
 
 import portico
-from portico import app as composition
 from portico import logs
+from portico.app import App
 from portico.catalog.providers import ProviderRow, listed_providers, provider_rows
 from portico.config import environment
 from portico.config.load import Loaded, load
 from portico.config.schema import Config
 from portico.errors import ConfigError
+from portico.running import serve
 from portico.stores.datadir import DataDir, default_data_dir, open_data_dir
 from portico.types.secret import Secret
 
@@ -90,7 +91,7 @@ def serve_forever(settings: Settings) -> int:
 async def _run(settings: Settings, config: Config) -> None:
     data_dir = open_data_dir(_data_dir(settings, config))
     key, is_new = data_dir.admin_key()
-    app = composition.App(
+    app = App(
         config,
         environ=settings.environ,
         data_dir=data_dir.path,
@@ -108,7 +109,7 @@ async def _run(settings: Settings, config: Config) -> None:
         log.info("listening on %s:%d", host, bound)
 
     try:
-        await composition.serve(
+        await serve(
             app,
             host=host,
             port=config.server.port,

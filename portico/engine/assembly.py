@@ -7,42 +7,37 @@ once, so that a reload is either applied whole or refused whole.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
 from portico.catalog import models as model_catalog
-from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
 from portico.config.schema import (
     CircuitBreaker,
     Config,
     KeyConfig,
     ModelPrice,
-    ProviderConfig,
     RetriesConfig,
     RouteConfig,
     TargetConfig,
     TimeoutsConfig,
 )
+from portico.engine.provider_set import KnownProvider, known_providers
 from portico.engine.snapshot import ModelListing, RoutePattern, Snapshot, Target
 from portico.errors import ConfigError
 from portico.policy.pricing import PriceTable
-from portico.providers import echo
 from portico.types.deployment import (
     CircuitPolicy,
     Deployment,
     Fallbacks,
     Limits,
-    Provider,
     RetryPolicy,
     Route,
 )
-from portico.types.http import Origin, Timeouts
+from portico.types.http import Timeouts
 from portico.types.identity import Principal
 from portico.types.secret import Secret
 
 _FREE = {"input": Decimal(0), "output": Decimal(0), "query": Decimal(0)}
-ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
 
 
 def build_snapshot(
@@ -58,7 +53,7 @@ def build_snapshot(
     Raises `ConfigError` that lists every problem, one a line.
     """
     problems: list[str] = []
-    providers = _providers(config, environ, problems)
+    providers = known_providers(config, environ, problems)
     house = _House(config, providers, int(now))
     if problems:
         raise ConfigError("\n".join(problems))
@@ -74,127 +69,10 @@ def build_snapshot(
     )
 
 
-class _Known:
-    """A configured provider with its row and the value that calls will use."""
-
-    __slots__ = ("config", "models", "provider", "row")
-
-    def __init__(self, config: ProviderConfig, row: ProviderRow, provider: Provider) -> None:
-        self.config = config
-        self.row = row
-        self.provider = provider
-        self.models = config.models
-
-
-def _providers(
-    config: Config, environ: Mapping[str, str], problems: list[str]
-) -> dict[str, _Known]:
-    known: dict[str, _Known] = {}
-    given = [one for one in config.providers if one.enabled]
-    if not any(one.name == ECHO_CONFIG.name for one in config.providers):
-        given.append(ECHO_CONFIG)
-    for one in given:
-        row = find_provider(one.provider_type)
-        if row is None:
-            near = suggest_providers(one.provider_type)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            problems.append(
-                f"providers: {one.name}: the provider_type {one.provider_type!r} is not known."
-                f"{hint} `portico providers` lists them; `openai_compatible` takes any base_url."
-            )
-            continue
-        try:
-            known[one.name] = _Known(one, row, _provider(one, row, environ))
-        except ConfigError as error:
-            problems.append(f"providers: {one.name}: {error.message}")
-    return known
-
-
-def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, str]) -> Provider:
-    if row.location == "builtin":
-        return Provider(
-            name=config.name,
-            type=row.name,
-            dialect=row.dialect,
-            origin=echo.ORIGIN,
-            base_path="",
-            api_key=Secret(""),
-            auth="none",
-            serves_responses=True,
-        )
-    base_url = config.base_url or _base_url(row, environ)
-    origin, base_path = split_base_url(base_url)
-    key = config.api_key or first_key(row, environ) or Secret("")
-    if config.settings.skip_api_key:
-        key = Secret("")
-    elif row.needs_key and row.location == "cloud" and not key:
-        names = " or ".join(row.key_env)
-        raise ConfigError(f"no api_key; give one here, or set {names}.")
-    return Provider(
-        name=config.name,
-        type=row.name,
-        dialect=config.dialect or row.dialect,
-        origin=origin,
-        base_path=base_path,
-        api_key=key,
-        auth=row.auth,
-        headers=_headers(config, row),
-        renamed_params=tuple(row.renamed_params.items()),
-        refused_params=row.refused_params,
-        api_version=config.api_version,
-        tags=config.tags,
-        serves_responses="responses" in row.endpoints,
-    )
-
-
-def first_key(row: ProviderRow, environ: Mapping[str, str]) -> Secret | None:
-    """The row's credential, from the first of its environment variables that is set."""
-    for name in row.key_env:
-        value = environ.get(name, "").strip()
-        if value:
-            return Secret(value)
-    return None
-
-
-def _base_url(row: ProviderRow, environ: Mapping[str, str]) -> str:
-    given = environ.get(row.base_env, "").strip() if row.base_env else ""
-    if given:
-        return row.env_base_url(given)
-    if row.base_url is None:
-        form = f", such as {row.base_url_form}" if row.base_url_form else ""
-        raise ConfigError(f"{row.title} has no address of its own; give base_url{form}.")
-    return row.base_url
-
-
-def split_base_url(url: str) -> tuple[Origin, str]:
-    """An absolute http(s) URL as an origin and a path without a trailing slash."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-        raise ConfigError(f"base_url {url!r} is not an http:// or https:// address.")
-    if port is None:
-        port = 443 if parts.scheme == "https" else 80
-    return Origin(parts.scheme, parts.hostname, port), parts.path.rstrip("/")
-
-
-def _headers(config: ProviderConfig, row: ProviderRow) -> tuple[tuple[str, str], ...]:
-    headers = dict(row.headers)
-    if config.organization or config.settings.organization:
-        headers["openai-organization"] = config.organization or config.settings.organization or ""
-    if config.project:
-        headers["openai-project"] = config.project
-    for given in (config.settings.headers, config.settings.custom_headers):
-        headers |= {name.lower(): value.reveal() for name, value in given.items()}
-    return tuple(headers.items())
-
-
 class _House:
     """Lays out routes: those of `models:` first, then each provider's own model names."""
 
-    def __init__(self, config: Config, providers: Mapping[str, _Known], now: int) -> None:
+    def __init__(self, config: Config, providers: Mapping[str, KnownProvider], now: int) -> None:
         self._config = config
         self._providers = providers
         self._now = now
@@ -241,13 +119,13 @@ class _House:
         for name in sorted(owners):
             yield ModelListing(name, owners[name], self._now)
 
-    def _own_models(self, known: _Known) -> tuple[str, ...]:
+    def _own_models(self, known: KnownProvider) -> tuple[str, ...]:
         """The models a provider lists; if it lists none, those the catalog knows it to have."""
         if known.models:
             return tuple(model for model in known.models if "*" not in model)
         return model_catalog.models_of(known.row.prices)
 
-    def _open(self, known: _Known) -> Iterable[RoutePattern]:
+    def _open(self, known: KnownProvider) -> Iterable[RoutePattern]:
         """A provider that lists no models takes any as `provider/model`, and every pattern it lists
         is taken under the bare name as well."""
         name = known.provider.name
@@ -259,7 +137,7 @@ class _House:
             if known.models:
                 yield self._plain_pattern(model, "", template, known)
 
-    def _plain(self, name: str, deployments: tuple[Deployment, ...], known: _Known) -> Route:
+    def _plain(self, name: str, deployments: tuple[Deployment, ...], known: KnownProvider) -> Route:
         return Route(
             name=name,
             deployments=deployments,
@@ -270,7 +148,7 @@ class _House:
         )
 
     def _plain_pattern(
-        self, pattern: str, prefix: str, template: Deployment, known: _Known
+        self, pattern: str, prefix: str, template: Deployment, known: KnownProvider
     ) -> RoutePattern:
         return RoutePattern(
             pattern=pattern,
@@ -308,7 +186,7 @@ class _House:
             == "error",
         )
 
-    def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "_Known"]:
+    def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:
         """The deployments of enabled providers, in order, and the provider of the first."""
         targets = [target for target in route.targets if target.provider in self._providers]
         if not targets:
@@ -324,7 +202,7 @@ class _House:
 
     def _deployment(
         self,
-        known: _Known,
+        known: KnownProvider,
         model: str,
         target: TargetConfig | None = None,
         priority: int = 0,
@@ -342,7 +220,7 @@ class _House:
             tags=config.tags,
         )
 
-    def _timeouts(self, known: _Known, own: TimeoutsConfig | None) -> Timeouts:
+    def _timeouts(self, known: KnownProvider, own: TimeoutsConfig | None) -> Timeouts:
         server, router = self._config.server, self._config.router
         built_in = Timeouts(idle=server.stream_idle_timeout or 86_400.0)
         begin = known.config.timeout
@@ -359,7 +237,7 @@ class _House:
 
         return Timeouts(**{name: pick(name) for name in Timeouts.__struct_fields__})
 
-    def _retry(self, known: _Known, own: RetriesConfig | None) -> RetryPolicy:
+    def _retry(self, known: KnownProvider, own: RetriesConfig | None) -> RetryPolicy:
         config = known.config
         attempts = config.max_retries + 1 if config.max_retries is not None else None
         delays = config.retry
@@ -418,7 +296,7 @@ def _principals(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[byt
 
 def _target_maker(
     overrides: Mapping[str, ModelPrice],
-    providers: Mapping[str, _Known],
+    providers: Mapping[str, KnownProvider],
 ) -> Callable[[Deployment], Target]:
     def make(deployment: Deployment) -> Target:
         known = providers[deployment.provider.name]
@@ -428,7 +306,7 @@ def _target_maker(
 
 
 def _prices(
-    deployment: Deployment, known: _Known, overrides: Mapping[str, ModelPrice]
+    deployment: Deployment, known: KnownProvider, overrides: Mapping[str, ModelPrice]
 ) -> PriceTable | None:
     """An operator's own price comes before the catalog's; what it leaves out is the catalog's.
 

@@ -1,0 +1,135 @@
+"""Configured providers made ready: the catalog's row, the address, the credential, the fields.
+
+What a file leaves out comes from the row and the environment. Every problem is gathered, none is
+the last.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
+from portico.config.schema import Config, ProviderConfig
+from portico.errors import ConfigError
+from portico.providers import echo
+from portico.types.deployment import Provider
+from portico.types.http import Origin
+from portico.types.secret import Secret
+
+ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
+
+
+class KnownProvider:
+    """A configured provider with its row and the value that calls will use."""
+
+    __slots__ = ("config", "models", "provider", "row")
+
+    def __init__(self, config: ProviderConfig, row: ProviderRow, provider: Provider) -> None:
+        self.config = config
+        self.row = row
+        self.provider = provider
+        self.models = config.models
+
+
+def known_providers(
+    config: Config, environ: Mapping[str, str], problems: list[str]
+) -> dict[str, KnownProvider]:
+    known: dict[str, KnownProvider] = {}
+    given = [one for one in config.providers if one.enabled]
+    if not any(one.name == ECHO_CONFIG.name for one in config.providers):
+        given.append(ECHO_CONFIG)
+    for one in given:
+        row = find_provider(one.provider_type)
+        if row is None:
+            near = suggest_providers(one.provider_type)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            problems.append(
+                f"providers: {one.name}: the provider_type {one.provider_type!r} is not known."
+                f"{hint} `portico providers` lists them; `openai_compatible` takes any base_url."
+            )
+            continue
+        try:
+            known[one.name] = KnownProvider(one, row, _provider(one, row, environ))
+        except ConfigError as error:
+            problems.append(f"providers: {one.name}: {error.message}")
+    return known
+
+
+def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, str]) -> Provider:
+    if row.location == "builtin":
+        return Provider(
+            name=config.name,
+            type=row.name,
+            dialect=row.dialect,
+            origin=echo.ORIGIN,
+            base_path="",
+            api_key=Secret(""),
+            auth="none",
+            serves_responses=True,
+        )
+    base_url = config.base_url or _base_url(row, environ)
+    origin, base_path = split_base_url(base_url)
+    key = config.api_key or first_key(row, environ) or Secret("")
+    if config.settings.skip_api_key:
+        key = Secret("")
+    elif row.needs_key and row.location == "cloud" and not key:
+        names = " or ".join(row.key_env)
+        raise ConfigError(f"no api_key; give one here, or set {names}.")
+    return Provider(
+        name=config.name,
+        type=row.name,
+        dialect=config.dialect or row.dialect,
+        origin=origin,
+        base_path=base_path,
+        api_key=key,
+        auth=row.auth,
+        headers=_headers(config, row),
+        renamed_params=tuple(row.renamed_params.items()),
+        refused_params=row.refused_params,
+        api_version=config.api_version,
+        tags=config.tags,
+        serves_responses="responses" in row.endpoints,
+    )
+
+
+def first_key(row: ProviderRow, environ: Mapping[str, str]) -> Secret | None:
+    """The row's credential, from the first of its environment variables that is set."""
+    for name in row.key_env:
+        value = environ.get(name, "").strip()
+        if value:
+            return Secret(value)
+    return None
+
+
+def _base_url(row: ProviderRow, environ: Mapping[str, str]) -> str:
+    given = environ.get(row.base_env, "").strip() if row.base_env else ""
+    if given:
+        return row.env_base_url(given)
+    if row.base_url is None:
+        form = f", such as {row.base_url_form}" if row.base_url_form else ""
+        raise ConfigError(f"{row.title} has no address of its own; give base_url{form}.")
+    return row.base_url
+
+
+def split_base_url(url: str) -> tuple[Origin, str]:
+    """An absolute http(s) URL as an origin and a path without a trailing slash."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise ConfigError(f"base_url {url!r} is not an http:// or https:// address.")
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    return Origin(parts.scheme, parts.hostname, port), parts.path.rstrip("/")
+
+
+def _headers(config: ProviderConfig, row: ProviderRow) -> tuple[tuple[str, str], ...]:
+    headers = dict(row.headers)
+    if config.organization or config.settings.organization:
+        headers["openai-organization"] = config.organization or config.settings.organization or ""
+    if config.project:
+        headers["openai-project"] = config.project
+    for given in (config.settings.headers, config.settings.custom_headers):
+        headers |= {name.lower(): value.reveal() for name, value in given.items()}
+    return tuple(headers.items())
