@@ -125,6 +125,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
     refuses_unsupported: bool = False
-    """Is a field that a provider's dialect cannot express an error? Else it is dropped and named."""
+    """Is a field that a provider cannot be told an error? Else it is dropped and named."""
     affinity: bool = False
     """Keep a session on one deployment while its load allows: provider prompt caches hit."""
