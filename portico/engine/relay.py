@@ -92,10 +92,8 @@ class StreamRelay:
         return self.tap.error
 
     def early_error(self) -> GatewayError | None:
-        """A failure that is here before anything worth sending is: comments are not."""
-        if not self._ended or any(b"data:" in piece for piece in self._held):
-            return None
-        return self.failure()
+        """A failure that is here before any content is; comments and openings are none."""
+        return self.failure() if self._ended and not self.tap.events else None
 
     def start(self, responder: Responder, fields: bytes) -> None:
         """Send the head with what has been held; from here on events go straight through.

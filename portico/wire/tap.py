@@ -23,6 +23,8 @@ from portico.wire.openai_error import write_stream_error
 from portico.wire.openai_usage import read_usage
 
 MAX_EVENT_BYTES = 1024 * 1024
+MAX_PICTURE_BYTES = 16 * 1024 * 1024
+"""Per event where an operation may stream pictures: Images, and the image tool of Responses."""
 DONE = b"data: [DONE]\n\n"
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -64,14 +66,15 @@ class StreamTap:
 
     `usage` is the last one reported. `error` is what an error event said, which is not passed on:
     the gateway ends the stream in its own words. `is_done` says that the stream has had its
-    proper end. `events` counts data events: the estimate of last resort for output tokens, as
-    providers send about one token in each.
+    proper end. `events` counts the data events that were passed on: the estimate of last
+    resort for output tokens, as providers send about one token in each.
     """
 
     __slots__ = (
         "_before_last",
         "_is_response",
         "_last",
+        "_max_event_bytes",
         "_operation",
         "_pending",
         "_strip_usage",
@@ -84,6 +87,8 @@ class StreamTap:
     def __init__(self, operation: str, *, strip_usage: bool) -> None:
         self._operation = operation
         self._is_response = operation == "response"
+        is_pictorial = operation in ("image", "response")
+        self._max_event_bytes = MAX_PICTURE_BYTES if is_pictorial else MAX_EVENT_BYTES
         self._strip_usage = strip_usage
         self._pending = b""
         self._last = b""
@@ -94,7 +99,7 @@ class StreamTap:
         self.is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        """Raises `UpstreamProtocol` for an event of more than 1 MiB."""
+        """Raises `UpstreamProtocol` for an event that is too large."""
         if self._pending:
             data = self._pending + data
             self._pending = b""
@@ -102,10 +107,10 @@ class StreamTap:
             data = self._whole_events(data)
             if not data:
                 return b""
-        self.events += data.count(b"data:")
         if self._is_marked(data):
             data = self._look(data)
         if data:
+            self.events += data.count(b"data:")
             self._before_last, self._last = self._last, data
         return data
 
@@ -115,8 +120,10 @@ class StreamTap:
             found = data.rfind(mark)
             if found >= 0:
                 end = max(end, found + len(mark))
-        if len(data) - end > MAX_EVENT_BYTES:
-            raise UpstreamProtocol("The provider sent a stream event of more than 1 MiB.")
+        if len(data) - end > self._max_event_bytes:
+            raise UpstreamProtocol(
+                f"The provider sent a stream event of more than {self._max_event_bytes >> 20} MiB."
+            )
         self._pending = data[end:]
         return data[:end]
 

@@ -4,7 +4,10 @@ Satisfies `tap.Tap`, so that a relay need not know whether it translates.
 """
 
 from portico.errors import GatewayError
+from portico.types.chat import Text, Thinking
 from portico.types.chat_stream import (
+    ArgumentsDelta,
+    AudioDelta,
     BlockStart,
     Event,
     StreamEnd,
@@ -18,7 +21,9 @@ from portico.wire.base import StreamReader, StreamWriter
 
 
 class TranslatingTap:
-    """`events` counts content, as in `StreamTap`: the estimate of last resort for output tokens."""
+    """`events` counts pieces of content: the estimate of last resort for output tokens. A text that
+    is announced and has not begun is none: a failure then may still go to another deployment.
+    """
 
     __slots__ = ("_reader", "_writer", "error", "events", "is_done", "usage")
 
@@ -41,7 +46,9 @@ class TranslatingTap:
 
     def _pass(self, event: Event) -> bytes:
         match event:
-            case TextDelta() | ThinkingDelta() | BlockStart():
+            case TextDelta() | ThinkingDelta() | ArgumentsDelta() | AudioDelta():
+                self.events += 1
+            case BlockStart(block=block) if not isinstance(block, Text | Thinking):
                 self.events += 1
             case UsageUpdate(usage):
                 self.usage = usage

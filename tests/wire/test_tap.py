@@ -204,6 +204,19 @@ def test_an_endless_event_is_refused() -> None:
         tap.feed(b"x" * 65536)
 
 
+@pytest.mark.parametrize("operation", ["image", "response"])
+def test_a_picture_of_megabytes_passes(operation: str) -> None:
+    big = sse({"type": "image_generation.partial_image", "b64_json": "x" * (4 << 20)})
+    tap = StreamTap(operation, strip_usage=False)
+    assert b"".join(tap.feed(big[at : at + 262144]) for at in range(0, len(big), 262144)) == big
+
+
+def test_events_that_are_not_passed_on_do_not_count() -> None:
+    tap = StreamTap("chat", strip_usage=True)
+    tap.feed(sse(HELLO, USAGE, {"error": "no"}, HELLO))
+    assert tap.events == 1
+
+
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_no_bytes_upset_it(pieces: list[bytes]) -> None:
     tap = StreamTap("response", strip_usage=True)
