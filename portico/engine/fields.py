@@ -106,4 +106,4 @@ def header_text(text: str) -> bytes:
     """Text that a client may have chosen, fit for a field value: visible ASCII only."""
     if text.isascii() and text.isprintable():
         return text.encode()
-    return text.encode("ascii", "backslashreplace").translate(None, b"\r\n\x00")
+    return text.encode("unicode_escape")
