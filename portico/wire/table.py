@@ -6,15 +6,22 @@ from portico.wire import bedrock_invoke
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
 from portico.wire.bedrock_converse import dialect as bedrock_converse
+from portico.wire.cohere_chat import dialect as cohere_chat
 from portico.wire.gemini_generate import dialect as gemini_generate
 from portico.wire.openai_chat import dialect as openai_chat
+from portico.wire.openai_responses import dialect as openai_responses
 
 _BOTH: Final[tuple[ChatDialect, ...]] = (
     openai_chat,
     anthropic_messages,
     gemini_generate,
+    openai_responses,
 )
-_PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (bedrock_converse, bedrock_invoke)
+_PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
+    bedrock_converse,
+    bedrock_invoke,
+    cohere_chat,
+)
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
 """What clients may speak."""

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
-from tests.wire import simulated_bedrock, simulated_invoke
+from tests.wire import simulated_bedrock, simulated_cohere, simulated_invoke
 
-SIMULATED: Final[dict[str, Any]] = {end.NAME: end for end in (simulated_bedrock, simulated_invoke)}
+SIMULATED: Final[dict[str, Any]] = {
+    end.NAME: end for end in (simulated_bedrock, simulated_cohere, simulated_invoke)
+}

@@ -1,0 +1,295 @@
+"""Canonical messages to Cohere's, and what a model said back again.
+
+https://docs.cohere.com/reference/chat, …/docs/image-inputs, …/docs/reasoning and
+…/docs/tool-use-citations (2026-11-23). Beside tool calls a model's words are its `tool_plan`.
+Pictures are for users' messages only, and results hold text.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from portico.types.chat import (
+    Audio,
+    Block,
+    BlocksSource,
+    Citation,
+    DataSource,
+    Document,
+    FileSource,
+    Home,
+    Image,
+    JsonObject,
+    Message,
+    OpaqueBlock,
+    ProviderState,
+    RedactedThinking,
+    Refusal,
+    Text,
+    TextSource,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    UrlSource,
+)
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.cohere_chat.tools import NAME
+from portico.wire.json_io import MalformedError, compact, convert
+
+THOUGHT: Final = "thinking"
+"""The state of thinking in plain words: that it was Cohere's."""
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: Any = None
+
+
+class CallFields(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Content(msgspec.Struct):
+    type: str = "text"
+    text: str | None = None
+    thinking: str | None = None
+
+
+class _Source(msgspec.Struct):
+    type: str | None = None
+    id: str | None = None
+    document: dict[str, Any] | None = None
+    tool_output: dict[str, Any] | None = None
+
+
+class _Citation(msgspec.Struct):
+    start: int | None = None
+    end: int | None = None
+    sources: list[_Source] | None = None
+    content_index: int | None = None
+
+
+class MessageFields(msgspec.Struct):
+    """An answer's message."""
+
+    content: list[_Content] | str | None = None
+    tool_plan: str | None = None
+    tool_calls: list[CallFields] | None = None
+    citations: list[dict[str, Any]] | None = None
+
+
+def read_message(message: MessageFields, path: str, home: Home | None) -> tuple[Block, ...]:
+    """Thinking and text in order, the plan, the calls."""
+    blocks: list[Block] = []
+    if isinstance(message.content, str):
+        blocks.append(Text(message.content))
+    else:
+        for part in message.content or ():
+            if part.type == "thinking":
+                blocks.append(Thinking(part.thinking or "", ProviderState(NAME, THOUGHT, home)))
+            elif part.text is not None:
+                blocks.append(Text(part.text))
+    for i, raw in enumerate(message.citations or ()):
+        at, citation = read_citation(raw, f"{path}.citations[{i}]")
+        _cite(blocks, at, citation)
+    if message.tool_plan:
+        blocks.append(Text(message.tool_plan))
+    for i, call in enumerate(message.tool_calls or ()):
+        blocks.append(read_call(call, i, f"{path}.tool_calls[{i}]"))
+    return tuple(blocks)
+
+
+def read_call(call: CallFields, index: int, path: str) -> ToolCall:
+    if call.function is None or not call.function.name:
+        raise MalformedError("a tool call needs `function` with a `name`", path)
+    arguments = call.function.arguments
+    if not isinstance(arguments, str):
+        arguments = "" if arguments is None else compact(arguments)
+    return ToolCall(call.id or f"call_{index}", call.function.name, arguments)
+
+
+def read_citation(raw: JsonObject, path: str) -> tuple[int | None, Citation]:
+    """The index of the content it belongs to, and what others can use of it."""
+    fields = convert(raw, _Citation, path)
+    source = fields.sources[0] if fields.sources else _Source()
+    held = source.document or source.tool_output or {}
+    url, title, text = (
+        value if isinstance(value, str) else None
+        for value in (held.get("url"), held.get("title"), held.get("snippet") or held.get("text"))
+    )
+    citation = Citation(
+        url=url,
+        title=title or source.id,
+        cited_text=text,
+        start_index=fields.start,
+        end_index=fields.end,
+        dialect=NAME,
+        native=raw,
+    )
+    return fields.content_index, citation
+
+
+def _cite(blocks: list[Block], at: int | None, citation: Citation) -> None:
+    """To the content it names, if that is text; else to the first text."""
+    for i in ([at] if at is not None and at < len(blocks) else []) + list(range(len(blocks))):
+        block = blocks[i]
+        if isinstance(block, Text):
+            blocks[i] = msgspec.structs.replace(block, citations=(*block.citations, citation))
+            return
+
+
+class MessageWriter:
+    """Writes the messages of one request."""
+
+    def __init__(self, unsupported: Unsupported, home: Home | None) -> None:
+        self._unsupported = unsupported
+        self._home = home
+
+    def write(self, messages: tuple[Message, ...]) -> list[JsonObject]:
+        written: list[JsonObject] = []
+        for message in messages:
+            if message.name is not None:
+                self._unsupported("messages.name", NAME)
+            drop_extra(message.extra, NAME, self._unsupported, "messages.")
+            if message.role == "assistant":
+                written.append(self._assistant(message.content))
+            elif message.role == "user":
+                written += self._user(message.content)
+            else:
+                content = self._content(message.content)
+                if content:
+                    written.append({"role": "system", "content": content})
+        return written
+
+    def _user(self, content: tuple[Block, ...]) -> Iterable[JsonObject]:
+        rest: list[Block] = []
+        for block in content:
+            if isinstance(block, ToolResult):
+                yield self._result(block)
+            else:
+                rest.append(block)
+        written = self._content(rest)
+        if written:
+            yield {"role": "user", "content": written}
+
+    def _result(self, result: ToolResult) -> JsonObject:
+        if result.is_error:
+            self._unsupported("tool_result.is_error", NAME)
+        if result.cache is not None:
+            self._unsupported("cache_control", NAME)
+        texts: list[Block] = []
+        for block in result.content:
+            if isinstance(block, Text):
+                texts.append(block)
+            else:
+                self._unsupported(f"tool_result.{block.__struct_config__.tag}", NAME)
+        return {
+            "role": "tool",
+            "tool_call_id": result.call_id,
+            "content": self._content(texts) or "",
+        }
+
+    def _assistant(self, content: tuple[Block, ...]) -> JsonObject:
+        written: JsonObject = {"role": "assistant"}
+        calls = [block for block in content if isinstance(block, ToolCall)]
+        words: list[Block] = [block for block in content if not isinstance(block, ToolCall)]
+        if calls:
+            texts = [b.text for b in words if isinstance(b, Text | Refusal) and b.text]
+            if texts:
+                written["tool_plan"] = "".join(texts)
+            words = [block for block in words if not isinstance(block, Text | Refusal)]
+        parts = self._content(words)
+        if parts or not calls:
+            written["content"] = parts
+        if calls:
+            written["tool_calls"] = [self._call(call) for call in calls]
+        return written
+
+    def _call(self, call: ToolCall) -> JsonObject:
+        if call.state is not None:
+            self._unsupported("thought_signature", NAME)
+        if call.cache is not None:
+            self._unsupported("cache_control", NAME)
+        arguments = call.arguments or "{}"
+        if call.kind == "custom":
+            arguments = compact({"input": call.arguments})
+        function = {"name": call.name, "arguments": arguments}
+        return {"id": call.id, "type": "function", "function": function}
+
+    def _content(self, blocks: Iterable[Block]) -> str | list[JsonObject]:
+        parts = [part for block in blocks if (part := self._part(block)) is not None]
+        if not parts:
+            return ""
+        if len(parts) == 1 and parts[0]["type"] == "text":
+            text: str = parts[0]["text"]
+            return text
+        return parts
+
+    def _part(self, block: Block) -> JsonObject | None:
+        if getattr(block, "cache", None) is not None:
+            self._unsupported("cache_control", NAME)
+        match block:
+            case Text(text, citations, _, state):
+                if citations:
+                    self._unsupported("citations", NAME)
+                if state is not None:
+                    self._unsupported("thought_signature", NAME)
+                return {"type": "text", "text": text} if text else None
+            case Refusal(text):
+                return {"type": "text", "text": text} if text else None
+            case Thinking(text, state):
+                if text and state is not None and state.is_at_home(NAME, self._home):
+                    return {"type": "thinking", "thinking": text}
+                self._unsupported("thinking", NAME)
+                return None
+            case RedactedThinking():
+                self._unsupported("thinking", NAME)
+                return None
+            case Image(source, detail):
+                return self._image(source, detail)
+            case Document():
+                return self._document(block)
+            case Audio(_, _, transcript) if transcript:
+                self._unsupported("content.audio", NAME)
+                return {"type": "text", "text": transcript}
+            case OpaqueBlock(_, data):
+                self._unsupported(f"content.{data.get('type')}", NAME)
+                return None
+            case _:
+                self._unsupported(f"content.{block.__struct_config__.tag}", NAME)
+                return None
+
+    def _image(
+        self, source: UrlSource | DataSource | FileSource, detail: str | None
+    ) -> JsonObject | None:
+        match source:
+            case UrlSource(url):
+                image: JsonObject = {"url": url}
+            case DataSource(media_type, data):
+                image = {"url": f"data:{media_type};base64,{data}"}
+            case FileSource():
+                self._unsupported("image.file_id", NAME)
+                return None
+        if detail is not None:
+            image["detail"] = detail
+        return {"type": "image_url", "image_url": image}
+
+    def _document(self, document: Document) -> JsonObject | None:
+        """Text goes into the conversation, where it stood; other documents have no place there."""
+        if document.cite:
+            self._unsupported("document.citations", NAME)
+        if document.context is not None:
+            self._unsupported("document.context", NAME)
+        match document.source:
+            case TextSource(text):
+                pass
+            case BlocksSource(content):
+                text = "\n".join(b.text for b in content if isinstance(b, Text))
+                if not all(isinstance(b, Text) for b in content):
+                    self._unsupported("document.content", NAME)
+            case source:
+                self._unsupported(f"document.{source.__struct_config__.tag}", NAME)
+                return None
+        return {"type": "text", "text": f"{document.title}\n{text}" if document.title else text}
