@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from portico.catalog.providers import ProviderRow, listed_providers
+from portico.wire.table import PROVIDER_DIALECTS
 from tests.harness import (
     CANARY,
     CHAT,
@@ -41,11 +42,11 @@ def config_of(row: ProviderRow, url: str) -> str:
     )
 
 
-def check_address(row: ProviderRow, sent: Received) -> None:
+def check_address(row: ProviderRow, sent: Received, path: str) -> None:
     """The path, the credential where the row wants it and nowhere else, and the row's fields."""
     target = urlsplit(sent.target)
     assert sent.method == "POST"
-    assert target.path == path_of(row) + "/chat/completions"
+    assert target.path == path
     kind, _, name = row.auth.partition(":")
     credential = sent.headers.get("authorization")
     if kind == "bearer":
@@ -91,7 +92,7 @@ async def converse(row: ProviderRow, running: Running, provider: Upstream) -> No
         answer = await running.ask(http(chat(f"p/{MODEL}", stream=streamed, **ASKED)))
         assert answer.status == 200, answer.body
         sent = provider.requests[-1]
-        check_address(row, sent)
+        check_address(row, sent, path_of(row) + "/chat/completions")
         check_body(row, sent.json(), streamed)
         dropped = [name for name in row.refused_params if name in ASKED]
         named = answer.headers.get("x-portico-dropped-params", "")
@@ -125,10 +126,19 @@ def test_a_provider_that_speaks_chat_completions(row: ProviderRow, tmp_path: Pat
     uvloop.run(play())
 
 
+FOREIGN_PATHS = {
+    "anthropic_messages": "/v1/messages",
+    "gemini_generate": f"/models/{MODEL}:generateContent",
+    "openai_responses": "/responses",
+}
+
+
 @pytest.mark.parametrize("row", FOREIGN, ids=lambda row: row.name)
-def test_a_provider_of_another_dialect_never_gets_chat_completions(
+def test_a_provider_of_another_dialect_is_asked_in_its_own(
     row: ProviderRow, tmp_path: Path
 ) -> None:
+    """The answer is of no dialect but Chat: it must not pass for one."""
+
     async def play() -> None:
         async with (
             upstream(good) as provider,
@@ -138,12 +148,11 @@ def test_a_provider_of_another_dialect_never_gets_chat_completions(
             await running.settled()
             assert answer.status >= 500
             assert answer.error["message"]
-            assert not any(sent.target.endswith("/completions") for sent in provider.requests)
+            is_spoken = row.dialect in PROVIDER_DIALECTS
+            assert bool(provider.requests) == is_spoken
+            assert (answer.error["code"] == "not_supported") != is_spoken
             for sent in provider.requests:
-                kind, _, name = row.auth.partition(":")
-                assert kind == "header"
-                assert sent.headers[name] == CANARY
-                assert sent.headers.items() >= row.headers.items()
+                check_address(row, sent, path_of(row) + FOREIGN_PATHS[row.dialect])
             running.check_balance()
 
     uvloop.run(play())
