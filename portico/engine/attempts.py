@@ -174,6 +174,7 @@ def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) ->
     course.route = snapshot.bind(snapshot[name])
     course.request = course.route.request_of(call)
     course.visited += (name,)
+    call.timeouts = course.route.route.timeouts
 
 
 async def _attempt(

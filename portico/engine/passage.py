@@ -5,6 +5,9 @@ as it is. Another dialect: the request is read once for the call, written for th
 the answer is read and written back. Either way an attempt ends up with the same four things: a
 request, a tap for its stream, what a whole answer becomes, and how errors are read. Retries start
 again from the original.
+
+Tokens of a prompt are counted by providers that can; whoever cannot raises `NotSupported`, and
+`counting` estimates.
 """
 
 from collections.abc import Callable
@@ -29,6 +32,8 @@ from portico.wire.base import (
     Unsupported,
     refuse,
 )
+from portico.wire.custom_tools import Restorer, custom_names, restore
+from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
 from portico.wire.openai_error import write_error as write_openai_error
 from portico.wire.openai_usage import read_usage
@@ -40,8 +45,11 @@ _EVENT_STREAM = (b"text/event-stream",)
 _ANY_TYPE = (b"",)
 _STREAM_USAGE = frozenset({"chat", "completion"})
 """Operations whose streams report usage only if `stream_options.include_usage` asks for it."""
+_NOTHING_USED = Usage(input_tokens=0, output_tokens=0, requests=0)
+"""What it takes to count tokens: no provider bills for it."""
 
 ReadError = Callable[[HttpHead, bytes], UpstreamError]
+ReadUsage = Callable[[bytes], Usage | None]
 
 
 class Straight(msgspec.Struct):
@@ -53,8 +61,12 @@ class Straight(msgspec.Struct):
     read_error: ReadError = read_openai_error
     content_type: bytes | None = None
     passes_errors: bool = True
+    read_usage: ReadUsage | None = None
+    """For dialects that are not OpenAI's."""
 
     def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
+        if self.read_usage is not None:
+            return body, self.read_usage(body)
         return body, read_usage(body, self.operation)
 
 
@@ -70,6 +82,7 @@ class Translated(msgspec.Struct):
     home: Home
     content_type: bytes | None = b"application/json"
     passes_errors: bool = False
+    custom_tools: frozenset[str] = frozenset()
 
     @property
     def read_error(self) -> ReadError:
@@ -77,13 +90,33 @@ class Translated(msgspec.Struct):
 
     def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
         answer = self.provider.read_response(body, home=self.home)
+        if self.custom_tools:
+            answer = restore(answer, self.custom_tools)
         written = self.client.write_response(
             answer, context=self.context, unsupported=self.unsupported
         )
         return written, answer.usage
 
 
-Passage = Straight | Translated
+class Counted(msgspec.Struct):
+    """The tokens of a prompt, asked in one dialect and counted in another."""
+
+    upstream: HttpRequest
+    provider: TokenCounter
+    client: TokenCounter
+    tap: Tap | None = None
+    content_type: bytes | None = b"application/json"
+    passes_errors: bool = False
+
+    @property
+    def read_error(self) -> ReadError:
+        return self.provider.read_error
+
+    def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
+        return self.client.write_token_count(self.provider.read_token_count(body)), _NOTHING_USED
+
+
+Passage = Straight | Translated | Counted
 """`tap` is there if the answer is to be a stream; `content_type` of `None` passes the provider's
 on; `passes_errors`: may the provider's own error object go to the client as it is?
 """
@@ -96,17 +129,25 @@ def plan(call: Call, target: Target, now: float) -> Passage:
     where this provider cannot do what the endpoint is for.
     """
     if _bytes_pass(call, target.deployment.provider):
-        return _straight(call, target)
+        native = call.endpoint.dialect in NATIVES
+        return _native(call, target) if native else _straight(call, target)
+    if call.endpoint.operation == "count_tokens":
+        return _counted(call, target)
     return _translated(call, target, now)
 
 
 def _bytes_pass(call: Call, provider: Provider) -> bool:
-    """Do both sides speak OpenAI's protocol for this operation? Whoever speaks Chat is taken to
-    offer everything but Responses, which its row must say.
+    """Do both sides speak the same protocol for this operation? Whoever speaks Chat is taken to
+    offer everything of OpenAI's but Responses, which its row must say.
     """
     if call.endpoint.operation == "response":
         return provider.serves_responses or provider.dialect == "openai_responses"
-    return provider.dialect == "openai_chat" and call.endpoint.dialect == "openai_chat"
+    # A whole request inside that of `countTokens` names a model too, and is written anew.
+    names_models = call.endpoint.operation == "count_tokens" and _INNER in call.request.body
+    return provider.dialect == call.endpoint.dialect and not names_models
+
+
+_INNER = b'"generateContentRequest"'
 
 
 def _straight(call: Call, target: Target) -> Straight:
@@ -121,11 +162,7 @@ def _straight(call: Call, target: Target) -> Straight:
         and not envelope.wants_usage(seen)
     )
     body = envelope.splice(call.request.body, seen, target.model_json, add_usage=add_usage)
-    if provider.renamed_params:
-        body = envelope.rename(body, provider.renamed_params)
-    call.dropped_params = ()
-    if provider.refused_params:
-        body, call.dropped_params = envelope.drop(body, provider.refused_params)
+    body = _adapted(call, provider, body)
     tap: Tap | None = None
     stream_types: tuple[bytes, ...] = ()
     if endpoint.binary:
@@ -135,6 +172,77 @@ def _straight(call: Call, target: Target) -> Straight:
     task = Task(endpoint.operation, provider.dialect, streamed, endpoint.path)
     upstream = _request(call, target, task, body, stream_types)
     return Straight(upstream, tap, endpoint.operation)
+
+
+def _native(call: Call, target: Target) -> Straight:
+    """The same in a dialect that is not OpenAI's."""
+    endpoint = call.endpoint
+    provider = target.deployment.provider
+    native = NATIVES[endpoint.dialect]
+    streamed = endpoint.streams and bool(call.envelope.stream)
+    body = call.request.body
+    if call.addressed is None:
+        body = envelope.splice(body, call.envelope, target.model_json, add_usage=False)
+    else:
+        body = envelope.without_model(body)
+    body = _adapted(call, provider, body)
+    tap: Tap | None = None
+    is_array = call.addressed is not None and call.addressed.framing == "json"
+    if streamed:
+        tap = native.array_tap() if is_array else native.tap()
+    path = endpoint.path if call.addressed is None else None
+    task = Task(endpoint.operation, provider.dialect, streamed, path)
+    counts = endpoint.operation == "count_tokens"
+    return Straight(
+        _request(call, target, task, body, _EVENT_STREAM if streamed else ()),
+        tap,
+        endpoint.operation,
+        native.read_error,
+        b"application/json" if is_array else None,
+        read_usage=_nothing_used if counts else native.read_usage,
+    )
+
+
+def _nothing_used(body: bytes) -> Usage | None:
+    return _NOTHING_USED
+
+
+def _adapted(call: Call, provider: Provider, body: bytes) -> bytes:
+    """The body with the names that this provider knows, and without what it refuses."""
+    if provider.renamed_params:
+        body = envelope.rename(body, provider.renamed_params)
+    call.dropped_params = ()
+    if provider.refused_params:
+        body, call.dropped_params = envelope.drop(body, provider.refused_params)
+    return body
+
+
+def _counted(call: Call, target: Target) -> Counted:
+    deployment = target.deployment
+    provider = COUNTERS.get(deployment.provider.dialect)
+    if provider is None:
+        raise NotSupported(
+            f"{deployment.id} speaks {deployment.provider.dialect}, which cannot be asked for the "
+            "tokens of a prompt."
+        )
+    client = COUNTERS[call.endpoint.dialect]
+    asked = read_prompt(call)
+    wanted = msgspec.structs.replace(asked, model=deployment.model)
+    dropped = Dropped()
+    home = Home(deployment.provider.name, deployment.model)
+    body = provider.write_count_tokens(wanted, unsupported=dropped, home=home)
+    call.dropped_params = dropped.names
+    task = Task("count_tokens", deployment.provider.dialect)
+    return Counted(_request(call, target, task, body, ()), provider, client)
+
+
+def read_prompt(call: Call) -> ChatRequest:
+    """The prompt whose tokens are to be counted; raises `InvalidRequest`."""
+    if call.chat is None:
+        model = call.addressed.model if call.addressed is not None else None
+        client = COUNTERS[call.endpoint.dialect]
+        call.chat = client.read_count_tokens(call.request.body, model=model)
+    return call.chat
 
 
 def _translated(call: Call, target: Target, now: float) -> Translated:
@@ -159,11 +267,13 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
     body = provider.write_request(wanted, unsupported=unsupported, home=home)
     framing = call.addressed.framing if call.addressed is not None else "sse"
     context = ReplyContext(request=asked, id=call.request_id, now=int(now), framing=framing)
+    custom_tools = custom_names(asked)
     tap: Tap | None = None
     if asked.stream:
         tap = TranslatingTap(
             provider.stream_reader(home=home),
             client.stream_writer(context=context, unsupported=dropped),
+            Restorer(custom_tools) if custom_tools else None,
         )
     task = Task("chat", deployment.provider.dialect, asked.stream)
     return Translated(
@@ -175,6 +285,7 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
         dropped,
         home,
         _EVENTS if asked.stream and framing == "sse" else b"application/json",
+        custom_tools=custom_tools,
     )
 
 
@@ -209,7 +320,7 @@ def _request(
 ) -> HttpRequest:
     """Address and credential: the provider's own module where it has one, else the usual way."""
     provider = target.deployment.provider
-    timeouts = call.route.timeouts
+    timeouts = call.timeouts or call.route.timeouts
     preparer = target.preparer(task.dialect)
     if preparer is not None:
         return preparer.prepare(

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from portico.types.chat import ChatRequest
 from portico.types.deployment import Deployment, Operation, Route
-from portico.types.http import Request, Responder
+from portico.types.http import Request, Responder, Timeouts
 from portico.types.identity import Principal
 from portico.types.usage import Spend, Usage
 
@@ -115,6 +115,8 @@ class Call(msgspec.Struct, eq=False):
     status: int = 0
     streamed: bool = False
     upstream_s: float = 0.0
+    timeouts: Timeouts | None = None
+    """Those of the fallback that the call is on; `None` while it is on its own route."""
     is_settled: bool = False
 
 

@@ -196,7 +196,7 @@ WHO_AND_WHAT = [
     ),
 ]
 UPSTREAM = [
-    Bad("a provider that is down", http(chat("dead")), 502, "upstream_unreachable", "127.0.0.1"),
+    Bad("a provider that is down", http(chat("dead")), 502, "upstream_unreachable", "down"),
     Bad("a provider that is no provider", http(chat("wrong")), 502, "upstream_protocol_error", ""),
 ]
 TABLE = [*MALFORMED, *TOO_MUCH, *TOO_SLOW, *JSON, *WHO_AND_WHAT, *UPSTREAM]

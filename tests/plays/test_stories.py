@@ -166,6 +166,29 @@ def test_each_cause_has_its_fallback(cause: str, failure: Script, tmp_path: Path
     uvloop.run(play())
 
 
+def test_a_fallback_has_timeouts_of_its_own(tmp_path: Path) -> None:
+    async def play() -> None:
+        async def slow(wire: Wire, _: Received) -> None:
+            await asyncio.sleep(0.2)
+            wire.send(whole(CHAT))
+
+        async with upstream(refusal(500, message="oops")) as bad, upstream(slow) as well:
+            text = (
+                "providers:\n"
+                f"  - {{name: a, provider_type: openai_compatible, base_url: {bad.url}}}\n"
+                f"  - {{name: b, provider_type: openai_compatible, base_url: {well.url}}}\n"
+                "models:\n"
+                "  - {name: m, targets: [a/x], fallbacks: {general: [n]}, "
+                "timeouts: {first_byte: 0.1}, retries: {max_attempts: 2, base_delay: 0}}\n"
+                "  - {name: n, targets: [b/x], timeouts: {first_byte: 5}}\n"
+                "keys:\n  - {name: k, key: sk-team-a-0123456789}\n"
+            )
+            async with gateway(tmp_path, text) as running:
+                assert (await running.ask(http(chat()))).status == 200
+
+    uvloop.run(play())
+
+
 def test_retries_end_with_the_attempts_that_are_allowed(tmp_path: Path) -> None:
     async def play() -> None:
         async with (
