@@ -200,13 +200,17 @@ class App:
             self.log.warning("cut %d calls at the end of the drain", len(left))
             await asyncio.wait(left, timeout=5.0)
             await self.server.wait_idle(1.0)
+        await self.close()
+        self.log.info("stopped")
+
+    async def close(self) -> None:
+        """Let go of everything at once; `stop` comes first where calls may be under way."""
         self.server.close()
         await self.integrations.shutdown()
         if self._control_plane is not None:
             await self._control_plane.shutdown()
         await self.pool.close()
         self.journal.close()
-        self.log.info("stopped")
 
 
 def check_config(config: Config, environ: Mapping[str, str]) -> Snapshot:

@@ -50,12 +50,12 @@ class _Grouped(click.Group):
             )
 
 
-def run(argv: list[str] | None = None) -> int:
-    """The whole command; returns the exit code."""
+def run(argv: list[str] | None = None, *, began_at: float | None = None) -> int:
+    """The whole command; returns the exit code. `began_at` is when the program began, monotonic."""
     from portico.errors import ConfigError
 
     try:
-        code = main.main(argv, prog_name="portico", standalone_mode=False)
+        code = main.main(argv, prog_name="portico", standalone_mode=False, obj=began_at)
     except click.exceptions.Abort:
         return 130
     except click.exceptions.Exit as end:
@@ -133,6 +133,7 @@ def serve(
         config_path=config_path,
         flags={name: value for name, value in flags.items() if value is not None},
         environ=os.environ,
+        began_at=click.get_current_context().obj,
     )
     return serve_forever(settings)
 

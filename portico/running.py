@@ -38,7 +38,7 @@ async def serve(
     try:
         await app.start(host, port)
     except BaseException:
-        await app.stop()
+        await app.close()
         raise
 
     def interrupted() -> None:

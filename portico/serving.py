@@ -6,7 +6,6 @@ All else is log lines on standard error.
 
 import errno
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -37,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True):
     config_path: Path | None
     flags: Mapping[str, str]
     environ: Mapping[str, str]
+    began_at: float | None = None
+    """When the program began, in monotonic seconds, to say how long a person has waited."""
 
 
 def read_config(settings: Settings) -> Loaded:
@@ -99,11 +100,13 @@ async def _run(settings: Settings, config: Config) -> None:
         config_name=str(settings.config_path) if settings.config_path is not None else None,
     )
     host = config.server.host
+    began_at = settings.began_at
 
     def ready(bound: int) -> None:
         _note_address(data_dir, f"http://{_reached_at(host)}:{bound}")
         lines = banner(config, data_dir, key, is_new=is_new, host=host, port=bound)
-        head = f"Portico {portico.__version__} ready in {_process_age_s():.2f} s"
+        took = f" in {time.monotonic() - began_at:.2f} s" if began_at is not None else ""
+        head = f"Portico {portico.__version__} ready{took}"
         click.echo("\n".join([head, *lines]))
         sys.stdout.flush()
         log.info("listening on %s:%d", host, bound)
@@ -133,19 +136,6 @@ def _reached_at(host: str) -> str:
     """Where this machine reaches what listens there; all addresses are loopback too."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
-
-
-def _process_age_s() -> float:
-    """Seconds since the process began: what a person has waited, imports included.
-
-    proc_pid_stat(5): field 22 is the start in clock ticks since boot. CPU time elsewhere.
-    """
-    try:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        began_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - began_s
-    except (OSError, ValueError, IndexError, AttributeError):
-        return time.process_time()
 
 
 def _data_dir(settings: Settings, config: Config) -> Path:

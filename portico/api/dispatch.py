@@ -121,15 +121,16 @@ class Dispatcher:
         except GatewayError as error:
             extra = _ASK_BROWSER if name == "control_plane" and error.status == 401 else b""
             status = replies.send_error(responder, request_id, error, extra)
-            gateway.log.info(
-                "%s %s: %s %s: %s",
-                request.method,
-                replies.shown_path(request.path),
-                error.status,
-                error.code,
-                error.message,
-                extra={"request_id": request_id},
-            )
+            if gateway.may_log_refusal():
+                gateway.log.info(
+                    "%s %s: %s %s: %s",
+                    request.method,
+                    replies.shown_path(request.path),
+                    error.status,
+                    error.code,
+                    error.message,
+                    extra={"request_id": request_id},
+                )
         except Exception:
             gateway.log.exception("a page failed", extra={"request_id": request_id})
             status = replies.send_error(

@@ -277,9 +277,12 @@ def _raise_disguised(response: HttpResponse, passage: Passage) -> None:
 
 
 def conceal(error: UpstreamError, provider: Provider) -> UpstreamError:
-    """The error with the provider's credential, and whatever else looks like a key, masked."""
+    """The error with the provider's credential, and whatever else looks like a key, masked; and
+    with its name for its address, which is the operator's business.
+    """
     key = provider.api_key.reveal()
     message = error.message.replace(key, mask(key)) if key else error.message
+    message = message.replace(str(provider.origin), f"the provider {provider.name}")
     error.message = scrub(message)
     if key and error.body is not None and key.encode() in error.body:
         error.body = None

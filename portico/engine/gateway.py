@@ -18,6 +18,8 @@ from portico.stores.base import Journal
 from portico.types.call import Call
 from portico.types.http import Origin
 
+MAX_REFUSALS_LOGGED_PER_S = 50
+
 _OUT = 2
 _STATES = {"healthy": 0, "half_open": 1}
 """The gauge's values: in service, on probation; all else is out of service."""
@@ -56,6 +58,8 @@ class Gateway:
         self.is_draining = False
         self.started_at = clock()
         self.loop = asyncio.get_running_loop()
+        self._refusals_second = 0
+        self._refusals = 0
         self._id_prefix = os.urandom(5).hex()
         self._id_numbers = itertools.count(1)
 
@@ -65,6 +69,20 @@ class Gateway:
 
     def now_ms(self) -> int:
         return int(self.wall() * 1000)
+
+    def may_log_refusal(self) -> bool:
+        """At most fifty lines a second about refused calls, and one that says how many were left
+        out: a client that loops over a wrong key must not fill the disk.
+        """
+        second = int(self.clock())
+        if second != self._refusals_second:
+            left_out = self._refusals - MAX_REFUSALS_LOGGED_PER_S
+            if left_out > 0:
+                self.log.warning("left out %d more lines about refused calls", left_out)
+            self._refusals_second = second
+            self._refusals = 0
+        self._refusals += 1
+        return self._refusals <= MAX_REFUSALS_LOGGED_PER_S
 
     def health_changed(self, change: Transition) -> None:
         """A deployment has come or gone: one log line, one gauge."""

@@ -13,6 +13,9 @@ from portico.types.call import NOBODY, NOWHERE, Addressed, Call, InferenceEndpoi
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
 
+_NEVER_ANSWERED = Cancelled.status
+"""The status of a call whose client left; if it has not, its connection is cut, not left open."""
+
 
 def receive(
     gateway: Gateway,
@@ -34,7 +37,7 @@ def receive(
 
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
-    status = 499
+    status = _NEVER_ANSWERED
     try:
         snapshot = gateway.snapshot
         call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
@@ -60,6 +63,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         gateway.log.exception("a call failed inside the gateway", extra=_log_fields(call))
         status = _refuse(gateway, call, InternalError("The gateway failed; its log says why."))
     finally:
+        if status == _NEVER_ANSWERED:
+            call.responder.abort()
         del gateway.calls[call]
         if call.attempts:
             settle.finish(gateway, call, status)
@@ -155,7 +160,7 @@ def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> int:
 
 def _log_refusal(gateway: Gateway, call: Call, error: GatewayError) -> None:
     level = logging.INFO if error.blame == "client" else logging.WARNING
-    if gateway.log.isEnabledFor(level):
+    if gateway.log.isEnabledFor(level) and gateway.may_log_refusal():
         gateway.log.log(
             level,
             "%s %s: %s %s: %s",
@@ -170,11 +175,15 @@ def _log_refusal(gateway: Gateway, call: Call, error: GatewayError) -> None:
 
 def _log_fields(call: Call) -> dict[str, object]:
     """What joins a log line with the answer, the journal and the metrics."""
-    known: dict[str, object] = {"request_id": call.request_id, "call_id": call.id}
+    known: dict[str, object] = {"request_id": call.request_id}
+    if call.id != call.request_id:
+        known["call_id"] = call.id
     if call.principal is not NOBODY:
         known["key"] = call.principal.key_id
     if call.route is not NOWHERE:
         known["route"] = call.route.name
     if call.attempts:
-        known["deployment"] = call.attempts[-1].deployment.id
+        deployment = call.attempts[-1].deployment
+        known["deployment"] = deployment.id
+        known["upstream"] = deployment.provider.origin
     return known

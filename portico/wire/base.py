@@ -44,7 +44,7 @@ def refuse(field: str, dialect: str, /) -> None:
     """The `unsupported_params: error` policy."""
     raise UnsupportedParameter(
         f"`{field}` cannot be expressed in the dialect {dialect} of the provider that serves this "
-        "request; leave it out, or set `unsupported_params: drop`",
+        "request; leave it out, or send `x-portico-unsupported-params: drop`",
         param=field,
     )
 

@@ -19,6 +19,8 @@ _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
 _VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"')
 _AT = re.compile(r" - at `\$\.?(.*)`$")
+_JSON_NAMES = {"str": "string", "int": "integer", "bool": "boolean", "float": "number"}
+_PYTHON_NAMES = re.compile(r"\b(?:str|int|bool|float)\b")
 _USAGE_ON = b'"stream_options":{"include_usage":true},'
 
 
@@ -63,7 +65,7 @@ def _wrong_type(error: msgspec.ValidationError) -> InvalidRequest:
             f"The body must be a JSON object: {text[0].lower()}{text[1:]}.", code="invalid_type"
         )
     param = found.group(1)
-    what = text[: found.start()]
+    what = _PYTHON_NAMES.sub(lambda name: _JSON_NAMES[name.group()], text[: found.start()])
     what = what[0].lower() + what[1:]
     return InvalidRequest(f"Invalid type for `{param}`: {what}.", param=param, code="invalid_type")
 
@@ -102,6 +104,16 @@ def splice(body: bytes, envelope: Envelope, model: bytes, *, add_usage: bool) ->
                 head = body[:start] + _USAGE_ON if add_usage else body[:start]
                 return head + b'"model":' + model + body[end + 1 :]
     return _rebuild(body, model, add_usage=add_usage)
+
+
+def without_model(body: bytes) -> bytes:
+    """The body for a provider whose address names the model; one in the body would be a second."""
+    if b'"model"' not in body and _is_plain(body):
+        return body
+    fields = _take_apart(body)
+    if fields.pop("model", None) is None:
+        return body
+    return _ENCODER.encode(fields)
 
 
 def _is_plain(body: bytes) -> bool:

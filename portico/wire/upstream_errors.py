@@ -168,7 +168,8 @@ def unread_error(head: HttpHead, body: bytes) -> UpstreamError:
     kind = head.headers.get(b"content-type", b"no content type")[:80].decode("latin-1")
     if not isinstance(error, UpstreamAuthentication | UpstreamProtocol):
         error.message = (
-            f"The provider answered {head.status} with {cleaned(kind)} instead of a JSON error."
+            f"The provider answered {head.status} with {cleaned(kind)} instead of a JSON error"
+            + ("; is its base_url right?" if head.status in (404, 405) else ".")
         )
     return error
 
