@@ -4,7 +4,7 @@ Providers that speak OpenAI's protocols at a fixed path need no module: a row of
 `openai_compatible` do. The others have one each, listed in `providers.table`.
 """
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -12,13 +12,11 @@ from portico.types.credential import Credential
 from portico.types.deployment import Deployment, Operation
 from portico.types.http import Headers, HttpRequest, Timeouts
 
-Asked = Operation | Literal["count_tokens"]
-
 
 class Task(msgspec.Struct, frozen=True):
     """What is asked, apart from the words: with the dialect of the body it decides the path."""
 
-    operation: Asked
+    operation: Operation
     dialect: str
     stream: bool = False
     path: str | None = None

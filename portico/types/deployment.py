@@ -9,6 +9,7 @@ from portico.types.secret import Secret
 
 Operation = Literal[
     "chat",
+    "count_tokens",
     "completion",
     "embedding",
     "response",

@@ -48,10 +48,17 @@ _LOOK = msgspec.json.Decoder(_Choices)
 class Tap(Protocol):
     """What a relay asks of whoever looks at the bytes that pass."""
 
-    usage: Usage | None
-    error: GatewayError | None
-    events: int
-    is_done: bool
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def error(self) -> GatewayError | None: ...
+
+    @property
+    def events(self) -> int: ...
+
+    @property
+    def is_done(self) -> bool: ...
 
     def feed(self, data: bytes) -> bytes: ...
 

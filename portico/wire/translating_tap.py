@@ -18,6 +18,7 @@ from portico.types.chat_stream import (
 )
 from portico.types.usage import Usage
 from portico.wire.base import StreamReader, StreamWriter
+from portico.wire.custom_tools import Restorer
 
 
 class TranslatingTap:
@@ -25,11 +26,14 @@ class TranslatingTap:
     is announced and has not begun is none: a failure then may still go to another deployment.
     """
 
-    __slots__ = ("_reader", "_writer", "error", "events", "is_done", "usage")
+    __slots__ = ("_reader", "_restorer", "_writer", "error", "events", "is_done", "usage")
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def __init__(
+        self, reader: StreamReader, writer: StreamWriter, restorer: Restorer | None = None
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._restorer = restorer
         self.usage: Usage | None = None
         self.error: GatewayError | None = None
         self.events = 0
@@ -58,4 +62,6 @@ class TranslatingTap:
                 # The relay decides what becomes of it: another deployment, or `fail`.
                 self.error = error
                 return b""
+        if self._restorer is not None:
+            return b"".join([self._writer.write(one) for one in self._restorer.see(event)])
         return self._writer.write(event)

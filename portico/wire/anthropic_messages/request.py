@@ -116,7 +116,7 @@ def read_request(
     return request
 
 
-def read_count_tokens(body: bytes, /) -> ChatRequest:
+def read_count_tokens(body: bytes, /, *, model: str | None = None) -> ChatRequest:
     """A `count_tokens` request: the same without `max_tokens`."""
     try:
         return _read(decode_object(body))
