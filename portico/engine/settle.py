@@ -283,7 +283,7 @@ def finish(gateway: Gateway, call: Call, status: int) -> None:
         route=call.route.name,
         status=status,
         streamed=call.streamed,
-        duration_ms=round((now - call.received_at) * 1000, 3),
+        duration_ms=_ms(now - call.received_at),
         cost_nanousd=cost_of(call),
         user=call.envelope.user,
         team=call.principal.team,
@@ -316,9 +316,14 @@ def _record(attempt: Attempt) -> AttemptRecord:
         deployment=attempt.deployment.id,
         outcome=attempt.outcome or "cancelled",
         status=attempt.status,
-        latency_ms=round((ended - started) * 1000, 3),
-        ttft_ms=round((first - started) * 1000, 3) if first is not None else None,
+        latency_ms=_ms(ended - started),
+        ttft_ms=_ms(first - started) if first is not None else None,
         usage=attempt.usage,
         spend=attempt.spend,
         partial=attempt.partial,
     )
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds with three decimals; `round` takes three times as long."""
+    return int(seconds * 1_000_000 + 0.5) / 1000

@@ -15,18 +15,9 @@ import msgspec
 
 from portico.integrations.base import (
     HOOKS,
-    CacheHitEvent,
-    CacheMissEvent,
-    EmbeddingEndEvent,
-    EmbeddingErrorEvent,
-    EmbeddingStartEvent,
     Integration,
     IntegrationError,
     IntegrationStats,
-    LlmEndEvent,
-    LlmErrorEvent,
-    LlmStartEvent,
-    LlmStreamEvent,
 )
 from portico.integrations.worker import QueueConfig, Worker
 
@@ -34,7 +25,7 @@ LOG = logging.getLogger("portico.integrations")
 LOG_INTERVAL_S = 60.0
 MAX_LOGGED_KINDS = 256
 
-Sink = Callable[[Any], object]
+Sink = Callable[[Any], Any]
 
 
 class _Member(msgspec.Struct):
@@ -124,66 +115,31 @@ class IntegrationManager:
         self._compile()
         await asyncio.gather(*(self._close(member, timeout_s) for member in members))
 
-    def llm_start(self, event: LlmStartEvent) -> None:
-        for sink in self._llm_start:
-            sink(event)
-
-    def llm_end(self, event: LlmEndEvent) -> None:
-        for sink in self._llm_end:
-            sink(event)
-
-    def llm_error(self, event: LlmErrorEvent) -> None:
-        for sink in self._llm_error:
-            sink(event)
-
-    def llm_stream(self, event: LlmStreamEvent) -> None:
-        for sink in self._llm_stream:
-            sink(event)
-
-    def embedding_start(self, event: EmbeddingStartEvent) -> None:
-        for sink in self._embedding_start:
-            sink(event)
-
-    def embedding_end(self, event: EmbeddingEndEvent) -> None:
-        for sink in self._embedding_end:
-            sink(event)
-
-    def embedding_error(self, event: EmbeddingErrorEvent) -> None:
-        for sink in self._embedding_error:
-            sink(event)
-
-    def cache_hit(self, event: CacheHitEvent) -> None:
-        for sink in self._cache_hit:
-            sink(event)
-
-    def cache_miss(self, event: CacheMissEvent) -> None:
-        for sink in self._cache_miss:
-            sink(event)
-
     def _compile(self) -> None:
-        """Set per-hook tuples and `wants_` flags anew; a dispatch under way keeps its old tuple."""
+        """Make the entries of `Observers` and the `wants_` flags anew; a dispatch under way keeps
+        the sinks it has."""
 
         def sinks(hook: str) -> tuple[Sink, ...]:
             return tuple(m.sinks[hook] for m in self._members.values() if hook in m.sinks)
 
-        self._llm_start = sinks("on_llm_start")
-        self._llm_end = sinks("on_llm_end")
-        self._llm_error = sinks("on_llm_error")
-        self._llm_stream = sinks("on_llm_stream")
-        self._embedding_start = sinks("on_embedding_start")
-        self._embedding_end = sinks("on_embedding_end")
-        self._embedding_error = sinks("on_embedding_error")
-        self._cache_hit = sinks("on_cache_hit")
-        self._cache_miss = sinks("on_cache_miss")
-        self.wants_llm_start = bool(self._llm_start)
-        self.wants_llm_end = bool(self._llm_end)
-        self.wants_llm_error = bool(self._llm_error)
-        self.wants_llm_stream = bool(self._llm_stream)
-        self.wants_embedding_start = bool(self._embedding_start)
-        self.wants_embedding_end = bool(self._embedding_end)
-        self.wants_embedding_error = bool(self._embedding_error)
-        self.wants_cache_hit = bool(self._cache_hit)
-        self.wants_cache_miss = bool(self._cache_miss)
+        self.llm_start = _to_all(sinks("on_llm_start"))
+        self.llm_end = _to_all(sinks("on_llm_end"))
+        self.llm_error = _to_all(sinks("on_llm_error"))
+        self.llm_stream = _to_all(sinks("on_llm_stream"))
+        self.embedding_start = _to_all(sinks("on_embedding_start"))
+        self.embedding_end = _to_all(sinks("on_embedding_end"))
+        self.embedding_error = _to_all(sinks("on_embedding_error"))
+        self.cache_hit = _to_all(sinks("on_cache_hit"))
+        self.cache_miss = _to_all(sinks("on_cache_miss"))
+        self.wants_llm_start = self.llm_start is not _to_none
+        self.wants_llm_end = self.llm_end is not _to_none
+        self.wants_llm_error = self.llm_error is not _to_none
+        self.wants_llm_stream = self.llm_stream is not _to_none
+        self.wants_embedding_start = self.embedding_start is not _to_none
+        self.wants_embedding_end = self.embedding_end is not _to_none
+        self.wants_embedding_error = self.embedding_error is not _to_none
+        self.wants_cache_hit = self.cache_hit is not _to_none
+        self.wants_cache_miss = self.cache_miss is not _to_none
 
     def _isolated(self, member: _Member, call: Sink) -> Sink:
         def sink(event: Any) -> None:
@@ -244,3 +200,19 @@ class IntegrationManager:
             also,
             exc_info=None if isinstance(error, IntegrationError | OSError) else error,
         )
+
+
+def _to_none(event: Any) -> None:
+    """Nobody listens."""
+
+
+def _to_all(sinks: tuple[Sink, ...]) -> Sink:
+    """One call for all sinks: where there is only one, that one itself."""
+    if len(sinks) <= 1:
+        return sinks[0] if sinks else _to_none
+
+    def to_all(event: Any) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return to_all

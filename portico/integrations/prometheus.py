@@ -126,7 +126,7 @@ class PrometheusIntegration:
     def on_llm_end(self, event: LlmEndEvent) -> None:
         key = event.request_id if event.attempt == 1 else (event.request_id, event.attempt)
         with self._lock:
-            series = self._end(key, event)
+            series = self._open.end(key) or self._end_unopened(key, event)
             if series is None:
                 return
             series.success += 1
@@ -146,7 +146,7 @@ class PrometheusIntegration:
         """A partial answer's tokens and cost count, too: the provider bills them."""
         key = event.request_id if event.attempt == 1 else (event.request_id, event.attempt)
         with self._lock:
-            series = self._end(key, event)
+            series = self._open.end(key) or self._end_unopened(key, event)
             if series is None:
                 return
             series.fail(event.error_type, event.latency_ms, self._error_types)
@@ -251,11 +251,8 @@ class PrometheusIntegration:
             lost.fail("lost", 0.0, self._error_types)
         return series
 
-    def _end(self, key: AttemptKey, event: Any) -> Series | None:
-        """The series of an attempt that ends, or `None` if it has ended before."""
-        series = self._open.end(key)
-        if series is not None:
-            return series
+    def _end_unopened(self, key: AttemptKey, event: Any) -> Series | None:
+        """The series of an attempt whose start was not seen; `None` if it has ended before."""
         if self._open.has_ended(key):
             self._duplicates += 1
             return None
@@ -269,7 +266,7 @@ class PrometheusIntegration:
         key = (event.request_id, event.attempt, "embedding")
         series = self._open.end(key)
         if series is None:
-            series = self._end(key, event)
+            series = self._end_unopened(key, event)
             if series is not None:
                 series.embedding_requests += 1
         return series
