@@ -553,10 +553,10 @@ class RouterConfig(Section, frozen=True, kw_only=True):
         str,
         Meta(
             description="How a deployment is chosen where a route does not say: a name, or "
-            "`{type: name}`.",
+            "`{type: name}`. The reference's default is `round_robin`.",
             extra=_STRATEGY_META,
         ),
-    ] = "round_robin"
+    ] = "adaptive"
     timeouts: Annotated[TimeoutsConfig, Meta(description="Timers of every route.")] = (
         TimeoutsConfig()
     )

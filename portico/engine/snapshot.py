@@ -124,7 +124,8 @@ class BoundRoute:
         self.route = route
         self.state = state
         self._price = price
-        self._is_plain = route.strategy in _BLIND_STRATEGIES and all(
+        has_choice = len(route.deployments) > 1 and route.strategy not in _BLIND_STRATEGIES
+        self._is_plain = not has_choice and all(
             deployment.limits.tpm is None for deployment in route.deployments
         )
 

@@ -116,8 +116,8 @@ def test_a_strategy_has_two_spellings(written: str, meant: str) -> None:
         assert not loaded.notices
 
 
-def test_the_default_strategy_is_the_references() -> None:
-    assert Config().router.strategy == "round_robin"
+def test_the_default_strategy_is_adaptive() -> None:
+    assert Config().router.strategy == "adaptive"
 
 
 @pytest.mark.parametrize(
