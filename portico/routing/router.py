@@ -47,7 +47,8 @@ class RouteState:
         before: "RouteState | None" = None,
     ) -> None:
         self.route = route
-        self.states = tuple(states[deployment.id] for deployment in route.deployments)
+        ordered = sorted(route.deployments, key=lambda deployment: deployment.priority)
+        self.states = tuple(states[deployment.id] for deployment in ordered)
         self.choose = STRATEGIES[route.strategy].choose
         self.is_tiered = len({d.order for d in route.deployments}) > 1
         self.is_selective = any(

@@ -100,7 +100,10 @@ def latency_based(
 def priority_based(
     candidates: Candidates, request: RoutingRequest, now: float, rng: Random, turn: int
 ) -> int:
-    return _lowest([state.deployment.priority for state in candidates], rng)
+    """The first: a route holds its deployments in the order of their priority in that route, which
+    the deployment, shared by several routes, does not know.
+    """
+    return 0
 
 
 def rate_limit_aware(

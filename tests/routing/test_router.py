@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from portico.errors import (
     Cancelled,
@@ -331,3 +332,19 @@ def test_limits_hold_breakers_leave_one_and_all_leases_come_back(
     for lease in leases:
         finished(lease, now, None, rng=rng)
     assert [state.in_flight for state in route.states] == [0, 0, 0]
+
+
+def test_two_routes_give_the_same_deployments_different_priorities(
+    make_deployment: MakeDeployment, rng: random.Random
+) -> None:
+    a, b = make_deployment("a"), make_deployment("b")
+    states = carry_over([a, b], {}, RateWindow)
+
+    def first(*deployments: Deployment) -> str:
+        route = Route(name="r", deployments=deployments, strategy="priority_based")
+        choice = next_deployment(RouteState(route, states), now=0.0, rng=rng)
+        assert isinstance(choice, DeploymentState)
+        return choice.deployment.id
+
+    assert first(a, structs.replace(b, priority=1)) == "a/m"
+    assert first(structs.replace(a, priority=1), b) == "b/m"

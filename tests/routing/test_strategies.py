@@ -74,7 +74,7 @@ CASES = [
     ("latency_based", [Known(ttft_s=9.0), Known(ttft_s=1.0), Known()], [0, 1, 0]),
     ("latency_based", [Known(ttft_s=2.0), Known()], [0.5, 0.5]),
     ("latency_based", [Known(), Known()], [0.5, 0.5]),
-    ("priority_based", [Known(priority=2), Known(priority=1), Known(priority=1)], [0, 0.5, 0.5]),
+    ("priority_based", [Known(), Known(), Known()], [1, 0, 0]),
     (
         "rate_limit_aware",
         [
