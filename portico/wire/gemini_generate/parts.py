@@ -162,7 +162,7 @@ def read_raw_part(raw: Any, path: str, ids: CallIds, home: Home | None = None) -
     """A part as decoded JSON; `None` if it holds nothing."""
     if not isinstance(raw, dict):
         raise MalformedError('expected a part, an object such as {"text": …}', path)
-    raw = camel(raw)
+    raw = {key: value for key, value in camel(raw).items() if value is not None}
     for field in _NESTED:
         if isinstance(raw.get(field), dict):
             raw = {**raw, field: camel(raw[field])}

@@ -43,7 +43,8 @@ def to_json_schema(schema: Any) -> Any:
 
 
 def _ordered(properties: JsonObject, names: Any) -> JsonObject:
-    first = [name for name in names if name in properties] if isinstance(names, list) else []
+    listed = names if isinstance(names, list) else ()
+    first = [name for name in listed if isinstance(name, str) and name in properties]
     order = [*first, *(name for name in properties if name not in first)]
     return {name: to_json_schema(properties[name]) for name in order}
 
