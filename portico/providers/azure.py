@@ -24,7 +24,7 @@ from portico.types.credential import Credential
 from portico.types.deployment import Deployment, Provider
 from portico.types.http import Headers, HttpRequest, Timeouts
 
-_OPENAI: Final = frozenset({"openai_chat", "openai_responses"})
+_OPENAI: Final = frozenset({"openai_chat", "openai_embeddings", "openai_responses"})
 _WITHOUT_DEPLOYMENT: Final = frozenset({"response"})
 """Operations whose deployment is named in the body, in either generation."""
 _FORWARDED: Final = (b"openai-beta", b"x-ms-client-request-id", *TRACE)

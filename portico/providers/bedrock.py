@@ -123,7 +123,7 @@ def _own_target(deployment: Deployment, task: Task) -> str:
         base = provider.base_path.removesuffix("/v1").removesuffix("/openai")
         base = base.removesuffix("/anthropic")
         return f"{base}/anthropic/v1{ANTHROPIC_PATHS[task.operation]}"
-    if task.dialect in ("openai_chat", "openai_responses") and task.path is not None:
+    if task.dialect.startswith("openai_") and task.path is not None:
         return f"{provider.base_path}{task.path}"
     raise no_address(task, provider)
 

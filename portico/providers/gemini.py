@@ -25,7 +25,7 @@ def prepare(
 ) -> HttpRequest:
     provider = deployment.provider
     method = GEMINI_METHODS.get(task.operation)
-    if task.dialect != "gemini_generate" or method is None:
+    if task.dialect not in ("gemini_generate", "gemini_embed") or method is None:
         raise no_address(task, provider)
     if task.stream and task.operation == "chat":
         method = GEMINI_STREAM

@@ -18,7 +18,7 @@ PREPARERS: Final[dict[str, Preparer]] = {
     "vertex_ai": vertex_ai,
 }
 
-_OWN_DIALECTS: Final = frozenset({"openai_chat", "openai_responses"})
+_OWN_DIALECTS: Final = frozenset({"openai_chat", "openai_embeddings", "openai_responses"})
 
 
 def preparer_of(provider: Provider, dialect: str) -> Preparer | None:

@@ -68,6 +68,16 @@ def decode_object(body: bytes | str) -> JsonObject:
     return value
 
 
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """A provider's answer; raises UpstreamProtocol for what is none."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as problem:
+        raise malformed(problem).from_provider() from None
+    except (ValueError, RecursionError) as problem:
+        raise MalformedError(f"not valid JSON ({problem})").from_provider() from None
+
+
 def _is_deeper(value: Any, limit: int) -> bool:
     """Walk level by level, so that the check itself cannot recurse too deep."""
     level = [value]

@@ -97,7 +97,7 @@ gemini_stream = Task("chat", "gemini_generate", stream=True)
 openai = Task("chat", "openai_chat", path=CHAT)
 openai_stream = Task("chat", "openai_chat", stream=True, path=CHAT)
 responses = Task("response", "openai_responses", path="/responses")
-embedding = Task("embedding", "openai_chat", path="/embeddings")
+embedding = Task("embedding", "openai_embeddings", path="/embeddings")
 converse = Task("chat", "bedrock_converse")
 converse_stream = Task("chat", "bedrock_converse", stream=True)
 
@@ -176,7 +176,7 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
     ),
     "gemini vectors of a tuned model": (
         deployment("gemini", "https://g.example/v1beta", "tunedModels/my model"),
-        Task("embedding", "gemini_generate"),
+        Task("embedding", "gemini_embed"),
         TOKEN,
         "/v1beta/tunedModels/my%20model:batchEmbedContents",
         BEARER,
@@ -382,7 +382,7 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
     ),
     "bedrock vectors": (
         deployment("bedrock", bedrock_url("us-east-1"), "amazon.titan-embed-text-v2:0"),
-        Task("embedding", "bedrock_titan"),
+        Task("embedding", "titan_embed"),
         KEY,
         "/model/amazon.titan-embed-text-v2%3A0/invoke",
         {"accept": JSON, **SENT_KEY},

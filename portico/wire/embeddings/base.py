@@ -1,0 +1,117 @@
+"""What an embedding dialect is, and how one request becomes several where a provider takes few.
+
+Providers differ most in how many inputs they take at once: Titan takes one. So the engine asks for
+`batches`, sends each, and `joins` the answers.
+"""
+
+import array
+import base64
+import binascii
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from portico.errors import UpstreamProtocol
+from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Vector
+from portico.types.http import Headers
+from portico.types.usage import Usage
+from portico.wire.base import Unsupported
+from portico.wire.json_io import MalformedError
+
+
+class EmbeddingDialect(Protocol):
+    """What we speak to providers. `MAX_INPUTS` go into one request; `None` is any number."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    @property
+    def MAX_INPUTS(self) -> int | None: ...  # noqa: N802
+
+    def write_request(self, request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes: ...
+
+    def read_response(self, body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
+        """Raises UpstreamProtocol for what is no answer, and for vectors that are none."""
+
+
+class EmbeddingClientDialect(Protocol):
+    """What clients speak to us."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    def read_request(self, body: bytes, /) -> EmbeddingRequest: ...
+
+    def write_response(
+        self, response: EmbeddingResponse, /, *, request: EmbeddingRequest
+    ) -> bytes: ...
+
+
+def batches(request: EmbeddingRequest, limit: int | None) -> tuple[EmbeddingRequest, ...]:
+    """The request in parts of at most `limit` inputs, in order."""
+    inputs = request.inputs
+    if limit is None or len(inputs) <= limit:
+        return (request,)
+    return tuple(
+        msgspec.structs.replace(request, inputs=inputs[at : at + limit])
+        for at in range(0, len(inputs), limit)
+    )
+
+
+def join(responses: Sequence[EmbeddingResponse]) -> EmbeddingResponse:
+    """The answers to `batches` as one; the usage is unknown if it is of any of them."""
+    if len(responses) == 1:
+        return responses[0]
+    return msgspec.structs.replace(
+        responses[0],
+        vectors=tuple(vector for response in responses for vector in response.vectors),
+        usage=_sum([response.usage for response in responses]),
+    )
+
+
+def _sum(usages: list[Usage | None]) -> Usage | None:
+    known = [usage for usage in usages if usage is not None and usage.input_tokens is not None]
+    if len(known) < len(usages):
+        return None
+    return Usage(
+        input_tokens=sum(usage.input_tokens or 0 for usage in known),
+        input_image_tokens=sum(usage.input_image_tokens for usage in known),
+        output_tokens=0,
+        requests=len(known),
+    )
+
+
+def count(response: EmbeddingResponse, request: EmbeddingRequest) -> EmbeddingResponse:
+    """The same, if there is a vector for each input; an answer short of some is none."""
+    if len(response.vectors) != len(request.inputs):
+        raise UpstreamProtocol(
+            f"the provider answered {len(request.inputs)} inputs with {len(response.vectors)} "
+            "vectors"
+        )
+    return response
+
+
+def as_floats(vector: Vector) -> list[float]:
+    if not isinstance(vector, str):
+        return vector
+    try:
+        numbers = array.array("f", base64.b64decode(vector, validate=True))
+    except (binascii.Error, ValueError):
+        raise MalformedError("a vector is not base64 of 32-bit floats").from_provider() from None
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+def as_base64(vector: Vector) -> str:
+    if isinstance(vector, str):
+        return vector
+    try:
+        numbers = array.array("f", vector)
+    except (OverflowError, TypeError):
+        raise MalformedError("a vector holds what is no 32-bit float").from_provider() from None
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return base64.b64encode(numbers.tobytes()).decode()

@@ -1,0 +1,192 @@
+"""Embeddings of OpenAI, both sides.
+
+https://developers.openai.com/api/docs/api-reference/embeddings/create (2026-11-23). Beside
+OpenAI's own fields `input_type` is read, which other providers of this dialect share: in Cohere's
+words (`search_query`), Voyage's (`query`) or NVIDIA's (`passage`).
+"""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from portico.types.embeddings import (
+    EmbeddingInput,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    Purpose,
+    Vector,
+)
+from portico.types.http import Headers
+from portico.types.usage import Usage
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import as_base64, as_floats
+from portico.wire.json_io import (
+    MalformedError,
+    convert,
+    decode_object,
+    decoded,
+    encode,
+    fields_of,
+    unknown,
+)
+
+NAME: Final = "openai_embeddings"
+MAX_INPUTS: Final = 2048
+
+PURPOSES: Final[dict[str, Purpose]] = {
+    "query": "query",
+    "search_query": "query",
+    "document": "document",
+    "passage": "document",
+    "search_document": "document",
+    "similarity": "similarity",
+    "classification": "classification",
+    "clustering": "clustering",
+}
+
+
+class _Request(msgspec.Struct):
+    model: str
+    input: str | list[Any]
+    dimensions: int | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    input_type: str | None = None
+    user: str | None = None
+
+
+class _Item(msgspec.Struct):
+    embedding: list[float] | str
+    index: int | None = None
+
+
+class _Used(msgspec.Struct):
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Item]
+    model: str | None = None
+    id: str | None = None
+    usage: _Used | None = None
+
+
+_KNOWN: Final = fields_of(_Request)
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def read_request(body: bytes, /) -> EmbeddingRequest:
+    try:
+        raw = decode_object(body)
+        asked = convert(raw, _Request)
+        purpose = None
+        if asked.input_type is not None:
+            purpose = PURPOSES.get(asked.input_type)
+            if purpose is None:
+                expected = ", ".join(f"`{word}`" for word in PURPOSES)
+                raise MalformedError(f"expected one of {expected}", "input_type")
+        return EmbeddingRequest(
+            dialect=NAME,
+            model=asked.model,
+            inputs=_read_inputs(asked.input),
+            dimensions=asked.dimensions,
+            encoding=asked.encoding_format or "float",
+            purpose=purpose,
+            user=asked.user,
+            extra=unknown(raw, _KNOWN)
+            | ({} if asked.input_type is None else {"~input_type": asked.input_type}),
+        )
+    except MalformedError as problem:
+        raise problem.from_client() from None
+
+
+def _read_inputs(given: str | list[Any]) -> tuple[EmbeddingInput, ...]:
+    if isinstance(given, str):
+        return (given,)
+    if not given:
+        raise MalformedError("expected at least one input", "input")
+    if isinstance(given[0], int):
+        return (_tokens(given, "input"),)
+    return tuple(
+        item if isinstance(item, str) else _tokens(item, f"input[{i}]")
+        for i, item in enumerate(given)
+    )
+
+
+def _tokens(given: Any, path: str) -> tuple[int, ...]:
+    if not isinstance(given, list) or not all(type(token) is int for token in given):
+        raise MalformedError("expected a string or an array of token ids", path)
+    return tuple(given)
+
+
+def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
+    is_own = request.dialect == NAME
+    written: dict[str, Any] = {"model": request.model}
+    inputs = request.inputs
+    if not all(isinstance(item, str | tuple) for item in inputs):
+        unsupported("input.image", NAME)
+        inputs = tuple(item for item in inputs if isinstance(item, str | tuple))
+    written["input"] = list(inputs)
+    if request.dimensions is not None:
+        written["dimensions"] = request.dimensions
+    if request.encoding != "float":
+        written["encoding_format"] = request.encoding
+    if request.user is not None:
+        written["user"] = request.user
+    if is_own:
+        for key, value in request.extra.items():
+            written[key.removeprefix("~")] = value
+    else:
+        if request.purpose is not None:
+            unsupported("input_type", NAME)
+        if request.truncate is not None:
+            unsupported("truncate", NAME)
+        drop_extra(request.extra, NAME, unsupported)
+    return encode(written)
+
+
+def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
+    return read_list(body, NAME)
+
+
+def read_list(body: bytes, name: str) -> EmbeddingResponse:
+    """The shape that others share: `{"data": [{"embedding", "index"}], "model", "usage"}`."""
+    answer = decoded(_ANSWER, body)
+    used = answer.usage or _Used()
+    tokens = used.total_tokens if used.prompt_tokens is None else used.prompt_tokens
+    return EmbeddingResponse(
+        dialect=name,
+        vectors=_in_order(answer.data),
+        model=answer.model or "",
+        id=answer.id,
+        usage=None
+        if tokens is None
+        else Usage(input_tokens=tokens, output_tokens=0, reported_total=used.total_tokens),
+    )
+
+
+def _in_order(items: list[_Item]) -> tuple[Vector, ...]:
+    """By `index`, whatever order they came in; without indexes as they came."""
+    indexes = [item.index for item in items]
+    if None not in indexes and indexes != list(range(len(items))):
+        if sorted(map(int, indexes)) != list(range(len(items))):  # type: ignore[arg-type]
+            raise MalformedError("the vectors' indexes leave gaps", "data").from_provider()
+        items = sorted(items, key=lambda item: item.index or 0)
+    return tuple(item.embedding for item in items)
+
+
+def write_response(response: EmbeddingResponse, /, *, request: EmbeddingRequest) -> bytes:
+    encoded = as_base64 if request.encoding == "base64" else as_floats
+    usage = response.usage
+    tokens = (usage.total_input_tokens or 0) if usage is not None else 0
+    return encode(
+        {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": index, "embedding": encoded(vector)}
+                for index, vector in enumerate(response.vectors)
+            ],
+            "model": response.model or request.model,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+    )

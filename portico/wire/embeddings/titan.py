@@ -1,0 +1,65 @@
+"""Embeddings of Amazon Titan on Bedrock: one input a request.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html and
+…/model-parameters-titan-embed-mm.html (2026-11-23).
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from portico.types.chat import DataSource
+from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
+from portico.types.http import Headers
+from portico.types.usage import Usage
+from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.json_io import decoded, encode
+
+NAME: Final = "titan_embed"
+MAX_INPUTS: Final = 1
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    embedding: list[float]
+    input_text_token_count: int | None = None
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
+    """A request of exactly one input: see `base.batches`."""
+    (item,) = request.inputs
+    is_multimodal = "embed-image" in request.model
+    written: dict[str, Any] = {}
+    match item:
+        case str():
+            written["inputText"] = item
+        case DataSource(_, data) if is_multimodal:
+            written["inputImage"] = data
+        case _:
+            refuse("input", NAME)
+    if request.dimensions is not None:
+        if is_multimodal:
+            written["embeddingConfig"] = {"outputEmbeddingLength": request.dimensions}
+        else:
+            written["dimensions"] = request.dimensions
+    for field, is_said in (
+        ("input_type", request.purpose is not None),
+        ("truncate", request.truncate is not None),
+        ("user", request.user is not None),
+    ):
+        if is_said:
+            unsupported(field, NAME)
+    drop_extra(request.extra, NAME, unsupported)
+    return encode(written)
+
+
+def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
+    answer = decoded(_ANSWER, body)
+    tokens = answer.input_text_token_count
+    return EmbeddingResponse(
+        dialect=NAME,
+        vectors=(answer.embedding,),
+        usage=None if tokens is None else Usage(input_tokens=tokens, output_tokens=0),
+    )

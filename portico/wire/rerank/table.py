@@ -1,0 +1,28 @@
+"""Rerank dialects by name, and which one a deployment speaks."""
+
+from typing import Final
+
+from portico.wire.rerank import bedrock, cohere, jina, voyage
+from portico.wire.rerank.base import RerankClientDialect, RerankDialect
+
+_ALL: Final[tuple[RerankDialect, ...]] = (cohere, jina, voyage, bedrock)
+
+RERANK_CLIENTS: Final[dict[str, RerankClientDialect]] = {cohere.NAME: cohere}
+RERANK_DIALECTS: Final[dict[str, RerankDialect]] = {d.NAME: d for d in _ALL}
+
+ERRORS_OF: Final = {
+    cohere.NAME: "cohere_chat",
+    jina.NAME: "openai_chat",
+    voyage.NAME: "openai_chat",
+    bedrock.NAME: "bedrock_converse",
+}
+"""The chat dialect that reads the errors of a rerank dialect's provider."""
+
+_BY_TYPE: Final = {"jina": jina.NAME, "voyage": voyage.NAME}
+
+
+def rerank_dialect(provider_type: str, chat_dialect: str) -> str:
+    """What a deployment speaks when it is asked to rank: most compatible servers speak Cohere's."""
+    if chat_dialect in ("bedrock_converse", "bedrock_invoke"):
+        return bedrock.NAME
+    return _BY_TYPE.get(provider_type, cohere.NAME)
