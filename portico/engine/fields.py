@@ -3,6 +3,7 @@ upstream.
 """
 
 import math
+from functools import lru_cache
 
 from portico.engine import explaining, settle
 from portico.engine.attempts import Served
@@ -30,9 +31,9 @@ _RETRIED_STATUSES = frozenset({408, 409, 429})
 NANO = 1_000_000_000
 
 
-def usd(nanousd: int) -> str:
+def usd(nanousd: int) -> bytes:
     """Nano-USD as exact decimal dollars."""
-    return f"{nanousd // NANO}.{nanousd % NANO:09d}"
+    return b"%d.%09d" % divmod(nanousd, NANO)
 
 
 def passed(headers: Headers, content_type: bytes | None) -> bytes:
@@ -42,10 +43,9 @@ def passed(headers: Headers, content_type: bytes | None) -> bytes:
     if content_type is not None:
         headers = {**headers, b"content-type": content_type}
     lines = b""
-    for name, value in headers.items():
-        ours = _PASSED.get(name)
-        if ours is not None:
-            lines += b"%b: %b\r\n" % (ours, value)
+    for name in headers:
+        if name in _PASSED:
+            lines += b"%b: %b\r\n" % (_PASSED[name], headers[name])
     return lines
 
 
@@ -55,12 +55,11 @@ def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
     attempt = by.attempt
     overhead_ms = (now - call.received_at - call.upstream_s) * 1000
     lines = (
-        b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: %d\r\n"
-        b"x-portico-overhead-ms: %.3f\r\n"
+        b"%bx-request-id: %b\r\n%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n"
         % (
             passed(headers, by.passage.content_type),
             call.request_id.encode(),
-            header_text(attempt.deployment.id),
+            _deployment_line(attempt.deployment.id),
             attempt.number,
             overhead_ms,
         )
@@ -68,7 +67,7 @@ def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
     if attempt.spend is not None:
         cost = settle.cost_of(call)
         if cost is not None:
-            lines += b"x-portico-cost-usd: %b\r\n" % usd(cost).encode()
+            lines += b"x-portico-cost-usd: %b\r\n" % usd(cost)
     if call.dropped_params:
         lines += b"x-portico-dropped-params: %b\r\n" % ", ".join(call.dropped_params).encode()
     if call.explained:
@@ -80,8 +79,7 @@ def refused(call: Call) -> bytes:
     """The fields that an error answer has beside those of the error."""
     lines = b"x-portico-attempts: %d\r\n" % len(call.attempts)
     if call.attempts:
-        deployment = header_text(call.attempts[-1].deployment.id)
-        lines = b"x-portico-deployment: %b\r\n%b" % (deployment, lines)
+        lines = _deployment_line(call.attempts[-1].deployment.id) + lines
     if call.explained:
         lines += explaining.field_line(call.explained)
     return lines
@@ -100,6 +98,11 @@ def of_error(error: GatewayError) -> bytes:
     if error.status == 401:
         lines += b"www-authenticate: Bearer\r\n"
     return lines
+
+
+@lru_cache(maxsize=1024)
+def _deployment_line(id: str) -> bytes:
+    return b"x-portico-deployment: %b\r\n" % header_text(id)
 
 
 def header_text(text: str) -> bytes:

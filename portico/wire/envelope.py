@@ -97,13 +97,21 @@ def splice(body: bytes, envelope: Envelope, model: bytes, *, add_usage: bool) ->
         # The envelope has a top-level model, no key is spelled with escapes, and the name occurs
         # once: this occurrence is it.
         start = body.index(b'"model"')
-        value = _VALUE.match(body, start + 7)
-        if value is not None:
-            end = value.end() + len(old.encode())
-            if body[value.end() : end + 1] == old.encode() + b'"':
-                head = body[:start] + _USAGE_ON if add_usage else body[:start]
-                return head + b'"model":' + model + body[end + 1 :]
+        end = _end_of_value(body, start + 7, old.encode())
+        if end is not None:
+            head = body[:start] + _USAGE_ON if add_usage else body[:start]
+            return b'%b"model":%b%b' % (head, model, body[end:])
     return _rebuild(body, model, add_usage=add_usage)
+
+
+def _end_of_value(body: bytes, at: int, text: bytes) -> int | None:
+    """Where the member ends whose key ends at `at`, if its value is `text` without escapes."""
+    if body.startswith(b':"%b"' % text, at):
+        return at + len(text) + 3
+    value = _VALUE.match(body, at)
+    if value is None or not body.startswith(b'%b"' % text, value.end()):
+        return None
+    return value.end() + len(text) + 1
 
 
 def without_model(body: bytes) -> bytes:

@@ -25,7 +25,7 @@ from portico.errors import (
     ],
 )
 def test_usd_is_exact(nano: int, text: str) -> None:
-    assert usd(nano) == text
+    assert usd(nano) == text.encode()
 
 
 def test_only_listed_fields_pass() -> None:
