@@ -54,15 +54,12 @@ def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
     so not on streams, whose head goes out before their usage is."""
     attempt = by.attempt
     overhead_ms = (now - call.received_at - call.upstream_s) * 1000
-    lines = (
-        b"%bx-request-id: %b\r\n%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n"
-        % (
-            passed(headers, by.passage.content_type),
-            call.request_id.encode(),
-            _deployment_line(attempt.deployment.id),
-            attempt.number,
-            overhead_ms,
-        )
+    lines = b"%bx-request-id: %b\r\n%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n" % (
+        passed(headers, by.passage.content_type),
+        call.request_id.encode(),
+        _deployment_line(attempt.deployment.id),
+        attempt.number,
+        overhead_ms,
     )
     if attempt.spend is not None:
         cost = settle.cost_of(call)
