@@ -83,11 +83,10 @@ class Dispatcher:
         request_id = _given_id(request)
         endpoint = self._inference.get(request.path)
         if endpoint is None and ":" in request.path:
-            addressed = _gemini_call(request)
-            if addressed is not None:
-                pipeline.receive(
-                    self._gateway, GENERATE_CONTENT, request, responder, request_id, addressed
-                )
+            gemini = _gemini_call(request)
+            if gemini is not None:
+                endpoint, addressed = gemini
+                pipeline.receive(self._gateway, endpoint, request, responder, request_id, addressed)
                 return
         if endpoint is not None and request.method == "POST" and _is_json(request):
             pipeline.receive(self._gateway, endpoint, request, responder, request_id)
@@ -120,7 +119,8 @@ class Dispatcher:
                 status = handler(request, responder, request_id)
         except GatewayError as error:
             extra = _ASK_BROWSER if name == "control_plane" and error.status == 401 else b""
-            status = replies.send_error(responder, request_id, error, extra)
+            dialect = _dialect_of(request, endpoint)
+            status = replies.send_error(responder, request_id, error, extra, dialect=dialect)
             if gateway.may_log_refusal():
                 gateway.log.info(
                     "%s %s: %s %s: %s",
@@ -180,7 +180,16 @@ class Dispatcher:
             )
 
 
-def _gemini_call(request: Request) -> Addressed | None:
+def _dialect_of(request: Request, endpoint: InferenceEndpoint | None) -> str:
+    """Who may be asking, by the address: that is how an error is to be written."""
+    if endpoint is not None:
+        return endpoint.dialect
+    if request.path.startswith("/v1beta/"):
+        return GENERATE_CONTENT.dialect
+    return "openai_chat"
+
+
+def _gemini_call(request: Request) -> tuple[InferenceEndpoint, Addressed] | None:
     """`POST /v1beta/models/<model>:<verb>`, read; `None` if this is something else.
 
     Gemini clients may send their key as `?key=`; it is taken as a header from here on.
@@ -195,7 +204,8 @@ def _gemini_call(request: Request) -> Addressed | None:
     if "key" in query:
         request.headers.setdefault(b"x-goog-api-key", query["key"][0].encode())
     framing: Literal["sse", "json"] = "sse" if query.get("alt") == ["sse"] else "json"
-    return Addressed(model, GEMINI_VERBS[verb], framing)
+    endpoint, streams = GEMINI_VERBS[verb]
+    return endpoint, Addressed(model, streams, framing)
 
 
 def _is_json(request: Request) -> bool:

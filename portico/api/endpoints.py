@@ -41,6 +41,13 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         summary="Anthropic Messages, whole or streamed.",
     ),
     InferenceEndpoint(
+        name="count_tokens",
+        path="/messages/count_tokens",
+        operation="count_tokens",
+        dialect="anthropic_messages",
+        summary="How long a prompt is, in Anthropic's form; estimated where no provider counts.",
+    ),
+    InferenceEndpoint(
         name="embeddings",
         path="/embeddings",
         operation="embedding",
@@ -91,9 +98,20 @@ GENERATE_CONTENT = InferenceEndpoint(
     streams=True,
     summary="Gemini generateContent; streamGenerateContent streams it.",
 )
+GEMINI_COUNT_TOKENS = InferenceEndpoint(
+    name="gemini_count_tokens",
+    path="/models/{model}:countTokens",
+    operation="count_tokens",
+    dialect="gemini_generate",
+    summary="How long a prompt is, in Gemini's form; estimated where no provider counts.",
+)
 GEMINI_PREFIXES = ("/v1beta/models/", "/v1/models/")
 """Where Gemini clients look for models; after them comes `<model>:<verb>`."""
-GEMINI_VERBS = {"generateContent": False, "streamGenerateContent": True}
+GEMINI_VERBS = {
+    "generateContent": (GENERATE_CONTENT, False),
+    "streamGenerateContent": (GENERATE_CONTENT, True),
+    "countTokens": (GEMINI_COUNT_TOKENS, False),
+}
 """Verbs that are calls, and whether they stream."""
 
 
@@ -141,6 +159,13 @@ PAGES: tuple[Page, ...] = (
         takes_id=True,
     ),
     Page("gemini_models", "/v1beta/models", "key", "The same models, as Gemini clients list them."),
+    Page(
+        "event_logging",
+        "/api/event_logging/batch",
+        "open",
+        "Takes the telemetry of Anthropic's clients, and forgets it.",
+        method="POST",
+    ),
     Page("health", "/health", "open", "Is the process up?"),
     Page("health_live", "/health/live", "open", "Liveness: the event loop turns."),
     Page("health_ready", "/health/ready", "open", "Readiness: may traffic be sent here?"),

@@ -47,6 +47,7 @@ class Pages:
             "models": self.models,
             "model": self.model,
             "gemini_models": self.gemini_models,
+            "event_logging": self.event_logging,
             "health": self.health,
             "health_live": self.health_live,
             "health_ready": self.health_ready,
@@ -104,6 +105,12 @@ class Pages:
     def _principal(self, request: Request) -> Principal:
         gateway = self._gateway
         return admission.authenticate(gateway.snapshot, request.headers, gateway.wall())
+
+    def event_logging(self, request: Request, responder: Responder, request_id: str) -> int:
+        """Claude Code sends what it noted about itself to wherever it sends its prompts, with a key
+        or without; nothing of it is kept or sent on.
+        """
+        return replies.send_json(responder, request_id, {})
 
     def health(self, request: Request, responder: Responder, request_id: str) -> int:
         data = {

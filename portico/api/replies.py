@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from portico.engine import fields
+from portico.engine.passage import error_writer
 from portico.errors import GatewayError
 from portico.types.http import Responder
-from portico.wire.openai_error import write_error
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -25,15 +25,20 @@ def send_text(responder: Responder, request_id: str, body: bytes, content_type: 
 
 
 def send_error(
-    responder: Responder, request_id: str, error: GatewayError, extra: bytes = b""
+    responder: Responder,
+    request_id: str,
+    error: GatewayError,
+    extra: bytes = b"",
+    *,
+    dialect: str = "openai_chat",
 ) -> int:
-    """The error in OpenAI's envelope; `extra` is a block of further fields."""
+    """The error in the dialect's envelope; `extra` is a block of further fields."""
     lines = b"content-type: application/json\r\nx-request-id: %b\r\n%b%b" % (
         request_id.encode(),
         fields.of_error(error),
         extra,
     )
-    responder.send(error.status, lines, write_error(error))
+    responder.send(error.status, lines, error_writer(dialect)(error))
     return error.status
 
 

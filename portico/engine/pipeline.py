@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from portico.engine import admission, attempts, fields, settle
+from portico.engine import admission, attempts, counting, fields, settle
 from portico.engine.attempts import Served
 from portico.engine.gateway import Gateway
 from portico.engine.passage import error_writer
@@ -52,7 +52,7 @@ async def run(gateway: Gateway, call: Call) -> None:
         else:
             status = _whole(gateway, call, served, served.answer)
     except GatewayError as error:
-        status = _refuse(gateway, call, error)
+        status = _without_answer(gateway, call, error)
     except asyncio.CancelledError:
         interruption = _interruption(gateway, call)
         status = interruption.status
@@ -137,6 +137,16 @@ def _interruption(gateway: Gateway, call: Call) -> GatewayError:
     if gateway.is_draining and not call.responder.is_gone:
         return Draining("The gateway is shutting down; try again.")
     return Cancelled("The client left before the answer was complete.")
+
+
+def _without_answer(gateway: Gateway, call: Call, error: GatewayError) -> int:
+    """No provider has answered: an error, or what the gateway can say itself."""
+    if counting.may_estimate(call, error):
+        try:
+            return counting.estimate(call)
+        except GatewayError as invalid:
+            error = invalid
+    return _refuse(gateway, call, error)
 
 
 def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> int:

@@ -28,6 +28,7 @@ from portico.types.usage import Spend, Usage
 
 _NO_METADATA: dict[str, Any] = {}
 _UNPRICED = Spend(cost_nanousd=None, unpriced=("model",))
+_FREE = Spend(cost_nanousd=0)
 
 
 class _SpeechInput(msgspec.Struct):
@@ -57,7 +58,7 @@ def start_attempt(gateway: Gateway, call: Call, target: Target, now: float) -> A
                     timestamp_ms=gateway.now_ms(),
                 )
             )
-    elif events.wants_llm_start:
+    elif events.wants_llm_start and call.endpoint.operation != "count_tokens":
         events.llm_start(
             LlmStartEvent(
                 call.request_id,
@@ -87,6 +88,9 @@ def end_attempt(
 ) -> None:
     """Price what was used, however the attempt ended; free its place; tell whoever listens."""
     now = gateway.clock()
+    if call.endpoint.operation == "count_tokens":
+        _end_count(gateway, attempt, lease, now, usage, error)
+        return
     _free(gateway, lease, now, usage, error)
     attempt.ended_at = now
     attempt.usage = usage
@@ -106,6 +110,25 @@ def end_attempt(
         _tell_success(gateway, call, attempt, usage, spend, latency_ms)
     elif error is not None:
         _tell_error(gateway, call, attempt, error, latency_ms)
+
+
+def _end_count(
+    gateway: Gateway,
+    attempt: Attempt,
+    lease: Lease,
+    now: float,
+    usage: Usage | None,
+    error: GatewayError | None,
+) -> None:
+    """Counting tokens is free, and no answer of a model: it is recorded, but not told as one, and
+    says nothing of how fast or well the deployment answers.
+    """
+    health.released(lease, now)
+    attempt.ended_at = now
+    attempt.usage = usage
+    attempt.outcome = "success" if error is None else error.code
+    attempt.spend = _FREE
+    gateway.meter.attempt(attempt.outcome)
 
 
 def _free(
@@ -245,11 +268,20 @@ def usage_of(call: Call, reported: Usage | None, body_bytes: int, events: int) -
     if call.endpoint.operation == "speech":
         return _speech_usage(call.request.body)
     if reported is not None:
-        return reported
+        return _at_least(reported, events) if call.attempts[-1].partial else reported
     output = events if call.streamed else tokens_of(body_bytes)
     if call.endpoint.operation in ("embedding", "moderation", "rerank"):
         output = 0
     return estimated_usage(len(call.request.body), output)
+
+
+def _at_least(reported: Usage, events: int) -> Usage:
+    """Of a stream that broke off, some dialects have reported only how it began."""
+    missing = events - (reported.total_output_tokens or 0)
+    if missing <= 0:
+        return reported
+    output = (reported.output_tokens or 0) + missing
+    return msgspec.structs.replace(reported, output_tokens=output, estimated=True)
 
 
 def _speech_usage(body: bytes) -> Usage:

@@ -28,6 +28,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "speech": {"input": "to be", "voice": "v"},
 }
 NOT_BY_ECHO = {"image", "speech"}
+CALLS = [endpoint for endpoint in INFERENCE if endpoint.operation != "count_tokens"]
+"""Counting tokens has no answer of a model: see plays/test_counting.py."""
 
 
 def offline(more: str = "") -> str:
@@ -36,7 +38,7 @@ def offline(more: str = "") -> str:
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("prefix", PREFIXES, ids=lambda prefix: prefix or "none")
-@pytest.mark.parametrize("endpoint", INFERENCE, ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize("endpoint", CALLS, ids=lambda endpoint: endpoint.name)
 def test_echo_answers_everywhere(
     endpoint: InferenceEndpoint, prefix: str, streamed: bool, tmp_path: Path
 ) -> None:
@@ -81,6 +83,8 @@ async def ask_page(
     assert answer.headers["x-request-id"]
     if answer.status == 401:
         assert answer.headers["www-authenticate"].startswith(("Bearer", "Basic"))
+    if path.startswith("/v1beta/"):
+        return answer.status, answer.error["details"][0]["reason"].lower()
     return answer.status, answer.error["code"]
 
 
