@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from portico.errors import GatewayError, UpstreamProtocol
+from portico.logs import scrub
 from portico.types.http import HttpHead
 from portico.types.usage import Usage
 from portico.wire.openai_chat.errors import read_error
@@ -33,7 +34,7 @@ _NO_USAGE_YET = b'"usage":null'
 _MARKS = (b'"usage"', b'"error"', b"[DONE]")
 _RESPONSE_MARKS = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
-_RESPONSE_END = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
+_RESPONSE_END = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete)"')
 
 
 class _Choices(msgspec.Struct):
@@ -42,6 +43,15 @@ class _Choices(msgspec.Struct):
     type: str | None = None
 
 
+class _Failed(msgspec.Struct):
+    error: msgspec.Raw | None = None
+
+
+class _FailedEvent(msgspec.Struct):
+    response: _Failed = _Failed()
+
+
+_FAILED = msgspec.json.Decoder(_FailedEvent)
 _LOOK = msgspec.json.Decoder(_Choices)
 
 
@@ -85,6 +95,7 @@ class StreamTap:
         "_operation",
         "_pending",
         "_strip_usage",
+        "_told",
         "error",
         "events",
         "is_done",
@@ -97,6 +108,7 @@ class StreamTap:
         is_pictorial = operation in ("image", "response")
         self._max_event_bytes = MAX_PICTURE_BYTES if is_pictorial else MAX_EVENT_BYTES
         self._strip_usage = strip_usage
+        self._told = b""
         self._pending = b""
         self._last = b""
         self._before_last = b""
@@ -182,6 +194,11 @@ class StreamTap:
             seen = _LOOK.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return True
+        if seen.type == "response.failed":
+            self.error = read_error(HttpHead(200, {}), _failure_in(payload))
+            self._told = event if scrub(event.decode()) == event.decode() else b""
+            self.usage = read_usage(payload, self._operation) or self.usage
+            return False
         if seen.error or seen.type == "error":
             self.error = read_error(HttpHead(200, {}), payload)
             return False
@@ -209,10 +226,22 @@ class StreamTap:
         return rest
 
     def fail(self, error: GatewayError) -> bytes:
+        """A provider that sent `response.failed` is quoted: that is how the dialect fails."""
+        if self._told and error is self.error:
+            return self._told
         return write_stream_error(error, self._operation)
 
     def _has_finished(self) -> bool:
         return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
+
+
+def _failure_in(payload: bytes) -> bytes:
+    """The error envelope inside a `response.failed` event."""
+    try:
+        found = _FAILED.decode(payload).response.error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return payload
+    return payload if found is None else b'{"error":' + bytes(found) + b"}"
 
 
 def _payload(event: bytes) -> bytes:

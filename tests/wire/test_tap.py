@@ -231,3 +231,31 @@ def test_media_passes_untouched() -> None:
     assert not tap.is_done
     assert tap.close() == b""
     assert (tap.is_done, tap.usage, tap.error) == (True, None, None)
+
+
+def test_a_response_that_failed_is_an_error_told_in_the_providers_own_event() -> None:
+    failed = (
+        b'event: response.failed\ndata: {"type":"response.failed","sequence_number":3,"response":'
+        b'{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"It broke."},'
+        b'"usage":{"input_tokens":3,"output_tokens":0,"total_tokens":3}}}\n\n'
+    )
+    begun = b'event: response.created\ndata: {"type":"response.created","response":{}}\n\n'
+    tap = StreamTap("response", strip_usage=False)
+    assert tap.feed(begun + failed) == begun
+    assert tap.error is not None
+    assert tap.error.message == "It broke."
+    assert not tap.is_done
+    assert tap.fail(tap.error) == failed
+    assert tap.usage is not None
+    assert tap.usage.input_tokens == 3
+
+
+def test_a_failed_response_that_quotes_a_key_is_told_in_our_words() -> None:
+    failed = (
+        b'data: {"type":"response.failed","response":{"error":{"code":"server_error",'
+        b'"message":"bad key sk-proj-0123456789abcdef"}}}\n\n'
+    )
+    tap = StreamTap("response", strip_usage=False)
+    assert tap.feed(failed) == b""
+    assert tap.error is not None
+    assert b"0123456789abcdef" not in tap.fail(tap.error)
