@@ -43,7 +43,7 @@ class _Choices(msgspec.Struct):
     type: str | None = None
 
 
-class _Failed(msgspec.Struct):
+class _Failed(msgspec.Struct, frozen=True):
     error: msgspec.Raw | None = None
 
 
