@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from portico.config.problem import Notice, Place, Problem, suggest
 from portico.config.schema import Config, KeyConfig, ProviderConfig, RouteConfig, TimeoutsConfig
+from portico.types.secret import Secret
 
 MIN_KEY_LENGTH = 16
 BUILT_IN_PROVIDERS = frozenset(("echo",))
@@ -147,8 +148,18 @@ class Checker:
                     self._problem(path, f"'{name}' is set by Portico itself", "leave it out")
                 elif any(ord(c) < 32 or 126 < ord(c) < 160 or ord(c) > 255 for c in text):
                     self._problem(f"{path}.{name}", "holds characters that a header may not hold")
-        if any(ord(c) <= 32 or ord(c) > 126 for c in provider.api_key.reveal()):
+        if not _is_header_safe(provider.api_key):
             self._problem(f"{at}.api_key", "a key must be printable ASCII without spaces")
+        for index, key in enumerate(provider.api_keys):
+            if not key or not _is_header_safe(key):
+                path = f"{at}.api_keys[{index}]"
+                self._problem(path, "a key must be printable ASCII without spaces")
+        if provider.api_key and provider.api_keys:
+            self._problem(
+                f"{at}.api_keys", "both 'api_key' and 'api_keys' are given", "keep one of them"
+            )
+        if len(set(provider.api_keys)) < len(provider.api_keys):
+            self._problem(f"{at}.api_keys", "holds a key twice", "each counts as one of its own")
 
     def _routes(self) -> None:
         routes = self.config.models
@@ -358,6 +369,10 @@ class Checker:
 
 def _matches(name: str, pattern: str) -> bool:
     return name == pattern or ("*" in pattern and fnmatchcase(name, pattern))
+
+
+def _is_header_safe(key: Secret) -> bool:
+    return all(32 < ord(c) <= 126 for c in key.reveal())
 
 
 def _visible(text: str) -> bool:

@@ -300,6 +300,13 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         Secret,
         Meta(description="Its credential; empty takes the provider type's environment variable."),
     ] = Secret("")
+    api_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="Several credentials instead of `api_key`: each is limited and cooled "
+            "apart, and calls are spread over them."
+        ),
+    ] = ()
     base_url: Annotated[
         str | None,
         Meta(description="Where it is; unset takes the provider type's own address."),
@@ -367,7 +374,17 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
             "`gpt-*` and `*` are allowed; empty is any."
         ),
     ] = ()
-    tags: Annotated[tuple[str, ...], Meta(description="Your words about it.")] = ()
+    tags: Annotated[
+        tuple[NonEmpty, ...],
+        Meta(
+            description="Your words about it; a call with `x-portico-tags` goes only where all "
+            "of its tags are."
+        ),
+    ] = ()
+    region: Annotated[
+        NonEmpty | None,
+        Meta(description="Where it works; a call with `x-portico-region` goes only there."),
+    ] = None
     enabled: Annotated[bool, Meta(description="False leaves it out.")] = True
 
 
@@ -379,6 +396,17 @@ class TargetConfig(Section, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, le=100)] | None,
         Meta(description="Share of the requests; unset takes the provider's."),
     ] = None
+    order: Annotated[
+        int,
+        Meta(
+            description="Its tier: a higher one is used only while no target of a lower one can "
+            "be.",
+            ge=0,
+        ),
+    ] = 0
+    tags: Annotated[
+        tuple[NonEmpty, ...], Meta(description="Tags beside those of its provider.")
+    ] = ()
 
     @property
     def provider(self) -> str:
@@ -453,6 +481,27 @@ class RetriesConfig(Section, frozen=True, kw_only=True):
         Seconds | None,
         Meta(description=f"Longest delay, in seconds. Built in: {_RETRY.max_delay_s:g}."),
     ] = None
+    deadline: Annotated[
+        PositiveSeconds | None,
+        Meta(
+            description="Seconds after a call came in which a further try may begin. "
+            f"Built in: {_RETRY.deadline_s:g}."
+        ),
+    ] = None
+    budget_ratio: Annotated[
+        Annotated[float, Meta(ge=0, le=10)] | None,
+        Meta(
+            description="Further tries of a route as a share of its calls of the last ten "
+            f"seconds. Built in: {_RETRY.budget_ratio:g}."
+        ),
+    ] = None
+    budget_floor: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Further tries in ten seconds that are always allowed. "
+            f"Built in: {_RETRY.budget_floor}."
+        ),
+    ] = None
 
 
 _STRATEGY_META = {"choices": STRATEGIES, "mapping_key": "type"}
@@ -465,13 +514,22 @@ class RouteConfig(Section, frozen=True, kw_only=True):
     ]
     targets: Annotated[
         Annotated[tuple[TargetConfig, ...], Meta(min_length=1)],
-        Meta(description="Where requests go: `provider/model`, or `{target, weight}`."),
+        Meta(
+            description="Where requests go: `provider/model`, or `{target, weight, order, tags}`."
+        ),
     ]
     strategy: Annotated[
         str | None,
         Meta(
             description="How a target is chosen; unset takes `router.strategy`.",
             extra=_STRATEGY_META,
+        ),
+    ] = None
+    affinity: Annotated[
+        bool | None,
+        Meta(
+            description="Keep a session on one deployment while its load allows, so that the "
+            "provider's prompt cache hits; unset takes `router.load_balancer.sticky_sessions`."
         ),
     ] = None
     unsupported_params: Annotated[
@@ -534,8 +592,8 @@ class LoadBalancer(Section, frozen=True, kw_only=True):
     sticky_sessions: Annotated[
         bool,
         Meta(
-            description="The same session goes to the same deployment.",
-            extra={"unused": "requests are spread by the strategy alone"},
+            description="Keep each session on one deployment while its load allows, where a "
+            "route's `affinity` does not say.",
         ),
     ] = False
     session_timeout: Annotated[

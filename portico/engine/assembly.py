@@ -86,12 +86,13 @@ class _House:
         groups: dict[str, list[Deployment]] = defaultdict(list)
         for known in self._providers.values():
             for model in self._own_models(known):
-                deployment = self._deployment(known, model)
-                groups[model].append(deployment)
-                plain[deployment.id] = self._plain(deployment.id, (deployment,), known)
-        for model, deployments in groups.items():
-            first = self._providers[deployments[0].provider.name]
-            plain[model] = self._plain(model, tuple(deployments), first)
+                deployments = self._deployments(known, model)
+                groups[model].extend(deployments)
+                name = f"{known.provider.name}/{model}"
+                plain[name] = self._plain(name, deployments, known)
+        for model, found in groups.items():
+            first = self._providers[found[0].provider.name]
+            plain[model] = self._plain(model, tuple(found), first)
         # First come the routes that give weights and priorities: a deployment's state is shared by
         # all its routes and takes them from where it is met first.
         return {**named, **plain, **named}
@@ -129,13 +130,13 @@ class _House:
         """A provider that lists no models takes any as `provider/model`, and every pattern it lists
         is taken under the bare name as well."""
         name = known.provider.name
-        template = self._deployment(known, "*")
+        templates = self._deployments(known, "*")
         for model in known.models or ("*",):
             if "*" not in model:
                 continue
-            yield self._plain_pattern(f"{name}/{model}", f"{name}/", template, known)
+            yield self._plain_pattern(f"{name}/{model}", f"{name}/", templates, known)
             if known.models:
-                yield self._plain_pattern(model, "", template, known)
+                yield self._plain_pattern(model, "", templates, known)
 
     def _plain(self, name: str, deployments: tuple[Deployment, ...], known: KnownProvider) -> Route:
         return Route(
@@ -145,19 +146,21 @@ class _House:
             timeouts=self._timeouts(known, None),
             retry=self._retry(known, None),
             refuses_unsupported=self._config.unsupported_params == "error",
+            affinity=self._config.router.load_balancer.sticky_sessions,
         )
 
     def _plain_pattern(
-        self, pattern: str, prefix: str, template: Deployment, known: KnownProvider
+        self, pattern: str, prefix: str, templates: tuple[Deployment, ...], known: KnownProvider
     ) -> RoutePattern:
         return RoutePattern(
             pattern=pattern,
             prefix=prefix,
-            templates=(template,),
+            templates=templates,
             strategy=self._config.router.strategy,
             timeouts=self._timeouts(known, None),
             retry=self._retry(known, None),
             refuses_unsupported=self._config.unsupported_params == "error",
+            affinity=self._config.router.load_balancer.sticky_sessions,
         )
 
     def _route(self, route: RouteConfig) -> Route:
@@ -171,6 +174,7 @@ class _House:
             retry=self._retry(first, route.retries),
             refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
             == "error",
+            affinity=self._affinity(route),
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -184,6 +188,7 @@ class _House:
             retry=self._retry(first, route.retries),
             refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
             == "error",
+            affinity=self._affinity(route),
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:
@@ -195,30 +200,48 @@ class _House:
                 "or take the route out."
             )
         deployments = tuple(
-            self._deployment(self._providers[target.provider], target.model, target, priority)
+            deployment
             for priority, target in enumerate(targets)
+            for deployment in self._deployments(
+                self._providers[target.provider], target.model, target, priority
+            )
         )
         return deployments, self._providers[targets[0].provider]
 
-    def _deployment(
+    def _deployments(
         self,
         known: KnownProvider,
         model: str,
         target: TargetConfig | None = None,
         priority: int = 0,
-    ) -> Deployment:
+    ) -> tuple[Deployment, ...]:
+        """One for each key of the provider; those after the first are called `…~2` and so on."""
         config = known.config
         weight = target.weight if target is not None and target.weight else config.weight
-        return Deployment(
-            id=f"{known.provider.name}/{model}",
-            provider=known.provider,
-            model=model,
-            weight=weight,
-            priority=priority,
-            limits=Limits(config.rpm, config.tpm, config.max_concurrent_requests),
-            circuit=self._circuit,
-            tags=config.tags,
+        entry = model_catalog.find_model(model, known.row.prices)
+        has_abilities = entry is not None and entry.abilities
+        return tuple(
+            Deployment(
+                id=f"{provider.name}/{model}{f'~{number}' if number > 1 else ''}",
+                provider=provider,
+                model=model,
+                weight=weight,
+                priority=priority,
+                order=target.order if target is not None else 0,
+                limits=Limits(config.rpm, config.tpm, config.max_concurrent_requests),
+                circuit=self._circuit,
+                region=config.region,
+                tags=config.tags + (target.tags if target is not None else ()),
+                abilities=frozenset(entry.abilities) if entry and has_abilities else None,
+                max_input_tokens=entry.max_input_tokens if entry is not None else None,
+            )
+            for number, provider in enumerate(known.providers, 1)
         )
+
+    def _affinity(self, route: RouteConfig) -> bool:
+        if route.affinity is not None:
+            return route.affinity
+        return self._config.router.load_balancer.sticky_sessions
 
     def _timeouts(self, known: KnownProvider, own: TimeoutsConfig | None) -> Timeouts:
         server, router = self._config.server, self._config.router
@@ -257,6 +280,9 @@ class _House:
             max_attempts=int(pick("max_attempts", built_in.max_attempts)),
             base_delay_s=pick("base_delay", built_in.base_delay_s),
             max_delay_s=pick("max_delay", built_in.max_delay_s),
+            deadline_s=pick("deadline", built_in.deadline_s),
+            budget_ratio=pick("budget_ratio", built_in.budget_ratio),
+            budget_floor=int(pick("budget_floor", built_in.budget_floor)),
         )
 
 
@@ -314,7 +340,8 @@ def _prices(
     """
     if known.row.location == "builtin":
         return PriceTable.from_usd_per_million(_FREE)
-    own = overrides.get(deployment.id) or overrides.get(deployment.model)
+    name = f"{deployment.provider.name}/{deployment.model}"
+    own = overrides.get(name) or overrides.get(deployment.model)
     entry = model_catalog.find_model(deployment.model, known.row.prices)
     if own is not None:
         return PriceTable.from_usd_per_million(

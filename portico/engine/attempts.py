@@ -74,7 +74,7 @@ class _Course:
 async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
     """Raises the error of the last attempt when routing says that no other may help."""
     route = snapshot.bind(call.route)
-    course = _Course(route, route.request_of(call))
+    course = _Course(route, route.demand.of(call))
     explains = explaining.is_wanted(call)
     while True:
         now = gateway.clock()
@@ -172,7 +172,7 @@ def _plan(snapshot: Snapshot, course: _Course, cause: Cause) -> tuple[str, ...]:
 def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) -> None:
     """Go on with another route; the original request is the one that is sent there."""
     course.route = snapshot.bind(snapshot[name])
-    course.request = course.route.request_of(call)
+    course.request = course.route.demand.of(call)
     course.visited += (name,)
     call.timeouts = course.route.route.timeouts
 

@@ -7,6 +7,8 @@ the last.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
 from portico.config.schema import Config, ProviderConfig
 from portico.errors import ConfigError
@@ -19,14 +21,19 @@ ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MOD
 
 
 class KnownProvider:
-    """A configured provider with its row and the value that calls will use."""
+    """A configured provider with its row and the value that calls will use, one for each key."""
 
-    __slots__ = ("config", "models", "provider", "row")
+    __slots__ = ("config", "models", "provider", "providers", "row")
 
     def __init__(self, config: ProviderConfig, row: ProviderRow, provider: Provider) -> None:
         self.config = config
         self.row = row
         self.provider = provider
+        self.providers: tuple[Provider, ...] = (provider,)
+        if len(config.api_keys) > 1:
+            self.providers = tuple(
+                structs.replace(provider, api_key=key) for key in config.api_keys
+            )
         self.models = config.models
 
 
@@ -68,7 +75,8 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         )
     base_url = config.base_url or _base_url(row, environ)
     origin, base_path = split_base_url(base_url)
-    key = config.api_key or first_key(row, environ) or Secret("")
+    own = config.api_keys[0] if config.api_keys else config.api_key
+    key = own or first_key(row, environ) or Secret("")
     if config.settings.skip_api_key:
         key = Secret("")
     elif row.needs_key and row.location == "cloud" and not key:

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from portico.engine.demand import Demand, Price
 from portico.policy import pricing
-from portico.policy.estimate import tokens_of
 from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
 from portico.providers import openai_compatible
@@ -22,8 +22,6 @@ from portico.providers.base import Preparer
 from portico.providers.table import preparer_of
 from portico.routing.health import DeploymentState, carry_over
 from portico.routing.router import RouteState
-from portico.routing.strategies import ANY, RoutingRequest
-from portico.types.call import Call
 from portico.types.deployment import Deployment, Fallbacks, RetryPolicy, Route
 from portico.types.http import Timeouts
 from portico.types.identity import Principal
@@ -32,12 +30,6 @@ from portico.wire.envelope import json_string
 
 _MAX_RESOLVED: Final = 4096
 MAX_MODEL_NAME: Final = 256
-_USUAL_OUTPUT: Final = 256
-"""Output tokens to reckon with where a request sets no limit."""
-_BLIND_STRATEGIES: Final = frozenset(
-    {"round_robin", "simple_shuffle", "least_busy", "latency_based", "priority_based"}
-)
-"""Strategies that look at deployments only, never at the call."""
 
 
 class Target:
@@ -81,11 +73,12 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
     refuses_unsupported: bool = False
+    affinity: bool = False
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
         deployments = tuple(
-            structs.replace(template, id=f"{template.provider.name}/{model}", model=model)
+            structs.replace(template, id=template.id.replace("/*", f"/{model}", 1), model=model)
             if template.model == "*"
             else template
             for template in self.templates
@@ -98,6 +91,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             timeouts=self.timeouts,
             retry=self.retry,
             refuses_unsupported=self.refuses_unsupported,
+            affinity=self.affinity,
         )
 
 
@@ -112,37 +106,12 @@ class ModelListing(msgspec.Struct, frozen=True):
 class BoundRoute:
     """A route with the states of its deployments, and what its choices need to know of a call."""
 
-    __slots__ = ("_is_plain", "_price", "route", "state")
+    __slots__ = ("demand", "route", "state")
 
-    def __init__(
-        self,
-        route: Route,
-        state: RouteState,
-        price: Callable[[Deployment, int, int], int | None],
-    ) -> None:
-        """`price` says what so many input and output tokens cost there, in nano-USD."""
+    def __init__(self, route: Route, state: RouteState, price: Price) -> None:
         self.route = route
         self.state = state
-        self._price = price
-        has_choice = len(route.deployments) > 1 and route.strategy not in _BLIND_STRATEGIES
-        self._is_plain = not has_choice and all(
-            deployment.limits.tpm is None for deployment in route.deployments
-        )
-
-    def request_of(self, call: Call) -> RoutingRequest:
-        """What routing has to know of the call: nothing, unless limits or the strategy ask for
-        it.
-        """
-        if self._is_plain:
-            return ANY
-        input_tokens = tokens_of(len(call.request.body))
-        output_tokens = call.envelope.output_limit or _USUAL_OUTPUT
-        return RoutingRequest(
-            tokens=input_tokens + output_tokens,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            expected_cost=lambda deployment: self._price(deployment, input_tokens, output_tokens),
-        )
+        self.demand = Demand(route, price)
 
 
 class Snapshot(Mapping[str, Route]):

@@ -141,7 +141,11 @@ def next_deployment(
 
 
 def _selects(route: RouteState, request: RoutingRequest) -> bool:
-    return route.is_selective or bool(request.tags) or request.region is not None
+    return (
+        (route.is_selective and (request.input_tokens > 0 or bool(request.needs)))
+        or bool(request.tags)
+        or request.region is not None
+    )
 
 
 def _narrow(

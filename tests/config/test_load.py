@@ -257,8 +257,8 @@ NOTICED = [
     ("server: {features: [x]}", "1:20: server.features"),
     ("server: {trusted_proxies: [10.0.0.1]}", "1:27: server.trusted_proxies"),
     (
-        "router: {load_balancer: {sticky_sessions: true}}",
-        "1:43: router.load_balancer.sticky_sessions",
+        "router: {load_balancer: {session_timeout: 60}}",
+        "1:43: router.load_balancer.session_timeout",
     ),
     ("router: {strategy: {type: adaptive, window: 5}}", "1:37: router.strategy.window"),
     ("storage: {database: {enabled: true}}", "1:31: storage.database.enabled"),

@@ -246,6 +246,18 @@ CASES = [
         "1:23: keys[0].key: a key must be printable ASCII without spaces",
     ),
     (
+        "providers: [{name: a, provider_type: openai, api_key: sk-1, api_keys: [sk-2]}]\n",
+        "1:71: providers[0].api_keys: both 'api_key' and 'api_keys' are given; keep one of them",
+    ),
+    (
+        "providers: [{name: a, provider_type: openai, api_keys: [sk-2, sk-2]}]\n",
+        "1:56: providers[0].api_keys: holds a key twice; each counts as one of its own",
+    ),
+    (
+        "providers: [{name: a, provider_type: openai, api_keys: [sk-2, 's k']}]\n",
+        "1:63: providers[0].api_keys[1]: a key must be printable ASCII without spaces",
+    ),
+    (
         "keys: [{name: a, sha256: abc}]\n",
         "1:26: keys[0].sha256: a SHA-256 hash is 64 hexadecimal digits; printf %s KEY | sha256sum",
     ),

@@ -1,0 +1,280 @@
+"""What a request says decides where it goes: session, tags, region, abilities, length; and several
+keys of one provider are deployments of their own.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tests.harness import CHAT, KEY, Received, Script, Wire, chat, gateway, good, http, upstream
+from tests.harness import config as one_route
+from tests.harness import whole as answer_with
+
+OTHER_KEY = "sk-team-b-0123456789"
+
+
+def refusing(status: int) -> Script:
+    async def script(wire: Wire, _: Received) -> None:
+        wire.send(answer_with(json.dumps({"error": {"message": "no"}}).encode(), status))
+
+    return script
+
+
+def two_of(url: str, first: str, second: str, route: str = "") -> str:
+    """One route `m` over two providers at the same address, each with more fields."""
+    return (
+        "providers:\n"
+        f"  - {{name: a, provider_type: openai_compatible, base_url: {url}, {first}}}\n"
+        f"  - {{name: b, provider_type: openai_compatible, base_url: {url}, {second}}}\n"
+        f"models:\n  - {{name: m, targets: [a/x, b/x]{route}}}\n"
+        f"keys:\n  - {{name: team-a, key: {KEY}}}\n  - {{name: team-b, key: {OTHER_KEY}}}\n"
+    )
+
+
+def conversation(text: str) -> dict[str, object]:
+    return chat(messages=[{"role": "user", "content": text}])
+
+
+SESSIONS = {
+    "header": lambda n: http(conversation("different" * n), x_portico_session="s1"),
+    "other header": lambda n: http(conversation("different" * n), x_session_id="s1"),
+    "prompt_cache_key": lambda n: http(chat(prompt_cache_key="s1", seed=n)),
+    "user": lambda n: http(chat(user="s1", seed=n)),
+    "the opening": lambda n: http(
+        chat(messages=[{"role": "user", "content": "hi"}] + [{"role": "user", "content": "."}] * n)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SESSIONS)
+def test_a_session_stays_where_it_is(kind: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            route = ", affinity: true, strategy: round_robin"
+            text = two_of(provider.url, "weight: 1", "weight: 1", route)
+            async with gateway(tmp_path, text) as running:
+                seen = set()
+                for number in range(8):
+                    answer = await running.ask(SESSIONS[kind](number))
+                    seen.add(answer.headers["x-portico-deployment"])
+                assert len(seen) == 1
+
+    uvloop.run(play())
+
+
+def test_sessions_are_spread_and_no_two_keys_share_one(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = two_of(provider.url, "weight: 1", "weight: 1", ", affinity: true")
+            async with gateway(tmp_path, text) as running:
+                homes = {}
+                for key in (KEY, OTHER_KEY):
+                    for number in range(16):
+                        request = http(chat(), key=key, x_portico_session=f"s{number}")
+                        answer = await running.ask(request)
+                        homes[key, number] = answer.headers["x-portico-deployment"]
+                assert set(homes.values()) == {"a/x", "b/x"}
+                assert any(homes[KEY, n] != homes[OTHER_KEY, n] for n in range(16))
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"x_portico_tags": "eu"}, "b/x"),
+        ({"x_portico_tags": "eu, gdpr"}, "b/x"),
+        ({"x_portico_region": "eu-west"}, "b/x"),
+        ({"x_portico_tags": "fast"}, "a/x"),
+    ],
+)
+def test_tags_and_regions_that_are_asked_for(
+    fields: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = two_of(provider.url, "tags: [fast]", "tags: [eu, gdpr], region: eu-west")
+            async with gateway(tmp_path, text) as running:
+                for _ in range(4):
+                    answer = await running.ask(http(chat(), **fields))
+                    assert answer.headers["x-portico-deployment"] == expected
+                answer = await running.ask(http(chat(), x_portico_tags="eu,moon"))
+                assert answer.status == 503
+                assert "tags" in answer.error["message"]
+
+    uvloop.run(play())
+
+
+def test_a_higher_tier_waits_until_the_lower_cannot(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(refusing(500)) as bad, upstream(good) as well:
+            text = (
+                "providers:\n"
+                f"  - {{name: a, provider_type: openai_compatible, base_url: {well.url}}}\n"
+                f"  - {{name: b, provider_type: openai_compatible, base_url: {bad.url}}}\n"
+                "models:\n  - {name: m, targets: [{target: a/x, order: 1}, b/x, "
+                "{target: b/y, tags: [old]}], retries: {max_attempts: 3, base_delay: 0}}\n"
+                f"keys:\n  - {{name: team-a, key: {KEY}}}\n"
+            )
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert answer.headers["x-portico-deployment"] == "a/x"
+                assert {one.json()["model"] for one in bad.requests} == {"x", "y"}
+
+    uvloop.run(play())
+
+
+PICTURE = chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": "u"}]}])
+
+
+@pytest.mark.parametrize(
+    ("second", "body", "seen"),
+    [
+        ("gpt-3.5-turbo", PICTURE, {"a/gpt-4o"}),
+        ("gpt-3.5-turbo", chat(), {"a/gpt-4o", "b/gpt-3.5-turbo"}),
+        ("gpt-3.5-turbo", conversation("long " * 20_000), {"a/gpt-4o"}),
+        ("nobody-knows", PICTURE, {"a/gpt-4o", "b/nobody-knows"}),
+        ("nobody-knows", conversation("long " * 20_000), {"a/gpt-4o", "b/nobody-knows"}),
+    ],
+    ids=["picture", "neither", "long", "picture, unknown model", "long, unknown model"],
+)
+def test_the_catalog_keeps_requests_from_models_that_cannot(
+    second: str, body: dict[str, object], seen: set[str], tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = (
+                "providers:\n"
+                f"  - {{name: a, provider_type: openai, base_url: {provider.url}, api_key: k1}}\n"
+                f"  - {{name: b, provider_type: openai, base_url: {provider.url}, api_key: k2}}\n"
+                f"models:\n  - {{name: m, targets: [a/gpt-4o, b/{second}], "
+                "strategy: round_robin}\n"
+                f"keys:\n  - {{name: team-a, key: {KEY}}}\n"
+            )
+            async with gateway(tmp_path, text) as running:
+                answers = [await running.ask(http(body)) for _ in range(4)]
+                assert {one.headers["x-portico-deployment"] for one in answers} == seen
+
+    uvloop.run(play())
+
+
+def test_a_route_whose_models_all_lack_an_ability_refuses_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = (
+                "providers:\n"
+                f"  - {{name: a, provider_type: openai, base_url: {provider.url}, api_key: k1}}\n"
+                "models:\n  - {name: m, targets: [a/gpt-3.5-turbo, a/gpt-3.5-turbo-16k]}\n"
+                f"keys:\n  - {{name: team-a, key: {KEY}}}\n"
+            )
+            async with gateway(tmp_path, text) as running:
+                assert (await running.ask(http(PICTURE))).status == 200
+
+    uvloop.run(play())
+
+
+def keyed(url: str, more: str = "") -> str:
+    return (
+        f"providers:\n  - {{name: up, provider_type: openai_compatible, base_url: {url}, "
+        f"models: [x], api_keys: [key-one, key-two, key-three]{more}}}\n"
+        "models:\n  - {name: m, targets: [up/x], retries: {max_attempts: 3, base_delay: 0}}\n"
+        f"keys:\n  - {{name: team-a, key: {KEY}}}\n"
+        "router: {strategy: round_robin}\n"
+    )
+
+
+def key_of(request: Received) -> str:
+    return request.headers["authorization"].removeprefix("Bearer ")
+
+
+def test_several_keys_of_one_provider_take_turns(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(good) as provider,
+            gateway(tmp_path, keyed(provider.url)) as running,
+        ):
+            for model in ("m", "up/x", "x"):
+                answers = [await running.ask(http(chat(model))) for _ in range(6)]
+                named = {one.headers["x-portico-deployment"] for one in answers}
+                assert named == {"up/x", "up/x~2", "up/x~3"}
+            used = [key_of(one) for one in provider.requests[:6]]
+            assert sorted(used) == sorted(["key-one", "key-two", "key-three"] * 2)
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize("status", [429, 401])
+def test_a_key_that_is_refused_or_cooled_leaves_the_others_alone(
+    status: int, tmp_path: Path
+) -> None:
+    async def one_bad_key(wire: Wire, request: Received) -> None:
+        if key_of(request) == "key-two":
+            wire.send(answer_with(b'{"error":{"message":"no"}}', status))
+        else:
+            wire.send(answer_with(CHAT))
+
+    async def play() -> None:
+        async with (
+            upstream(one_bad_key) as provider,
+            gateway(tmp_path, keyed(provider.url)) as running,
+        ):
+            answers = [await running.ask(http(chat())) for _ in range(9)]
+            assert {one.status for one in answers} == {200}
+            asked = [key_of(one) for one in provider.requests]
+            assert asked.count("key-two") == 1
+            assert {key_of(one) for one in provider.requests[-4:]} == {"key-one", "key-three"}
+
+    uvloop.run(play())
+
+
+def test_each_key_has_limits_of_its_own(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(good) as provider,
+            gateway(tmp_path, keyed(provider.url, ", rpm: 2")) as running,
+        ):
+            statuses = [(await running.ask(http(chat()))).status for _ in range(8)]
+            assert statuses == [200] * 6 + [429] * 2
+
+    uvloop.run(play())
+
+
+def test_a_provider_without_models_uses_all_its_keys_for_any(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = keyed(provider.url).replace("models: [x], ", "")
+            async with gateway(tmp_path, text) as running:
+                for _ in range(30):
+                    await running.ask(http(chat("up/any/model")))
+                assert {one.json()["model"] for one in provider.requests} == {"any/model"}
+                assert len({key_of(one) for one in provider.requests}) == 3
+
+    uvloop.run(play())
+
+
+def test_no_further_try_begins_after_the_deadline(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(refusing(500)) as bad:
+            text = one_route(bad.url, bad.url, attempts=9).replace(
+                "base_delay: 0", "deadline: 0.000001"
+            )
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert (answer.status, len(bad.requests)) == (500, 1)
+
+    uvloop.run(play())
+
+
+def test_a_budget_of_nothing_allows_no_further_try(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(refusing(500)) as bad:
+            text = one_route(bad.url, bad.url, attempts=9).replace(
+                "base_delay: 0", "base_delay: 0, budget_ratio: 0, budget_floor: 0"
+            )
+            async with gateway(tmp_path, text) as running:
+                await running.ask(http(chat()))
+                assert len(bad.requests) == 1
+
+    uvloop.run(play())
