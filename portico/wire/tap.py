@@ -44,7 +44,7 @@ class _Choices(msgspec.Struct):
 
 
 class _Failed(msgspec.Struct, frozen=True):
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 class _FailedEvent(msgspec.Struct):
@@ -241,7 +241,7 @@ def _failure_in(payload: bytes) -> bytes:
         found = _FAILED.decode(payload).response.error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return payload
-    return payload if found is None else b'{"error":' + bytes(found) + b"}"
+    return payload if found is None else msgspec.json.encode({"error": found})
 
 
 def _payload(event: bytes) -> bytes:
