@@ -186,7 +186,7 @@ async def _attempt(
     now: float,
 ) -> Served:
     target = snapshot.target(state.deployment)
-    passage = plan(call, target, call.at)
+    passage = plan(call, target, gateway.conversations)
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
     try:

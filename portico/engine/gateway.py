@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
+from portico.engine.conversations import Conversations
 from portico.engine.snapshot import Snapshot
 from portico.http.base import Pool
 from portico.integrations.base import Meters, Observers
@@ -55,6 +56,7 @@ class Gateway:
         self.wall = wall
         self.rng = rng or random.Random()  # noqa: S311  # spreads load, guards nothing
         self.calls: dict[Call, asyncio.Task[None]] = {}
+        self.conversations = Conversations()
         self.is_draining = False
         self.started_at = clock()
         self.loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from portico.engine.conversations import Conversations, Keeper, Unnamed
 from portico.engine.snapshot import Target
 from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.providers import openai_compatible
@@ -38,7 +39,7 @@ from portico.wire.openai_chat.errors import read_error as read_openai_error
 from portico.wire.openai_error import write_error as write_openai_error
 from portico.wire.openai_usage import read_usage
 from portico.wire.tap import MediaTap, StreamTap, Tap
-from portico.wire.translating_tap import TranslatingTap
+from portico.wire.translating_tap import Stage, TranslatingTap
 
 _EVENTS = b"text/event-stream; charset=utf-8"
 _EVENT_STREAM = (b"text/event-stream",)
@@ -83,6 +84,7 @@ class Translated(msgspec.Struct):
     content_type: bytes | None = b"application/json"
     passes_errors: bool = False
     custom_tools: frozenset[str] = frozenset()
+    keeper: Keeper | None = None
 
     @property
     def read_error(self) -> ReadError:
@@ -92,6 +94,10 @@ class Translated(msgspec.Struct):
         answer = self.provider.read_response(body, home=self.home)
         if self.custom_tools:
             answer = restore(answer, self.custom_tools)
+        if self.client.NAME == _RESPONSES:
+            answer = msgspec.structs.replace(answer, id="")
+        if self.keeper is not None:
+            self.keeper.keep(answer)
         written = self.client.write_response(
             answer, context=self.context, unsupported=self.unsupported
         )
@@ -122,32 +128,36 @@ on; `passes_errors`: may the provider's own error object go to the client as it 
 """
 
 
-def plan(call: Call, target: Target, now: float) -> Passage:
-    """The passage of one attempt; `now` is UTC epoch seconds.
+def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
+    """The passage of one attempt.
 
     Raises `InvalidRequest` for a body that the client's dialect does not allow, and `NotSupported`
     where this provider cannot do what the endpoint is for.
     """
-    if _bytes_pass(call, target.deployment.provider):
+    if _bytes_pass(call, target.deployment.provider, conversations):
         native = call.endpoint.dialect in NATIVES
         return _native(call, target) if native else _straight(call, target)
     if call.endpoint.operation == "count_tokens":
         return _counted(call, target)
-    return _translated(call, target, now)
+    return _translated(call, target, conversations)
 
 
-def _bytes_pass(call: Call, provider: Provider) -> bool:
+def _bytes_pass(call: Call, provider: Provider, conversations: Conversations) -> bool:
     """Do both sides speak the same protocol for this operation? Whoever speaks Chat is taken to
     offer everything of OpenAI's but Responses, which its row must say.
     """
     if call.endpoint.operation == "response":
-        return provider.serves_responses or provider.dialect == "openai_responses"
+        previous = call.envelope.previous_response_id
+        if previous and conversations.has(call.principal.key_id, previous, call.at):
+            return False  # it is kept here, so no provider has it
+        return provider.serves_responses or provider.dialect == _RESPONSES
     # A whole request inside that of `countTokens` names a model too, and is written anew.
     names_models = call.endpoint.operation == "count_tokens" and _INNER in call.request.body
     return provider.dialect == call.endpoint.dialect and not names_models
 
 
 _INNER = b'"generateContentRequest"'
+_RESPONSES = "openai_responses"
 
 
 def _straight(call: Call, target: Target) -> Straight:
@@ -245,7 +255,7 @@ def read_prompt(call: Call) -> ChatRequest:
     return call.chat
 
 
-def _translated(call: Call, target: Target, now: float) -> Translated:
+def _translated(call: Call, target: Target, conversations: Conversations) -> Translated:
     from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
 
     deployment = target.deployment
@@ -256,8 +266,12 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
             f"{deployment.id} speaks {deployment.provider.dialect}, which does not offer "
             f"{call.endpoint.path}; ask for a model of another provider."
         )
+    key_id = call.principal.key_id
+    is_response = call.endpoint.dialect == _RESPONSES
     if call.chat is None:
         call.chat = _read(client, call)
+        if is_response:
+            call.chat = conversations.continued(key_id, call.chat, call.at)
     asked = call.chat
     home = Home(deployment.provider.name, deployment.model)
     dropped = Dropped()
@@ -266,14 +280,29 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
     body = provider.write_request(wanted, unsupported=unsupported, home=home)
     framing = call.addressed.framing if call.addressed is not None else "sse"
-    context = ReplyContext(request=asked, id=call.request_id, now=int(now), framing=framing)
+    context = ReplyContext(
+        request=asked,
+        id=call.id if is_response else call.request_id,
+        now=int(call.at),
+        framing=framing,
+    )
     custom_tools = custom_names(asked)
+    keeper: Keeper | None = None
+    if is_response:
+        keeper = conversations.keeper(key_id, f"resp_{call.id}", asked, call.at)
     tap: Tap | None = None
     if asked.stream:
+        stages: list[Stage] = []
+        if custom_tools:
+            stages.append(Restorer(custom_tools))
+        if is_response:
+            stages.append(Unnamed())
+        if keeper is not None:
+            stages.append(keeper)
         tap = TranslatingTap(
             provider.stream_reader(home=home),
             client.stream_writer(context=context, unsupported=dropped),
-            Restorer(custom_tools) if custom_tools else None,
+            stages,
         )
     task = Task("chat", deployment.provider.dialect, asked.stream)
     return Translated(
@@ -286,6 +315,7 @@ def _translated(call: Call, target: Target, now: float) -> Translated:
         home,
         _EVENTS if asked.stream and framing == "sse" else b"application/json",
         custom_tools=custom_tools,
+        keeper=keeper,
     )
 
 

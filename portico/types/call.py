@@ -55,6 +55,7 @@ class Envelope(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
     n: int | None = None
     service_tier: str | None = None
+    previous_response_id: str | None = None
 
     @property
     def output_limit(self) -> int | None:

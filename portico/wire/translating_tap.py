@@ -1,7 +1,10 @@
-"""A stream from one dialect to another: bytes -> reader -> events -> writer -> bytes.
+"""A stream from one dialect to another: bytes -> reader -> events -> stages -> writer -> bytes.
 
 Satisfies `tap.Tap`, so that a relay need not know whether it translates.
 """
+
+from collections.abc import Sequence
+from typing import Protocol
 
 from portico.errors import GatewayError
 from portico.types.chat import Text, Thinking
@@ -18,7 +21,13 @@ from portico.types.chat_stream import (
 )
 from portico.types.usage import Usage
 from portico.wire.base import StreamReader, StreamWriter
-from portico.wire.custom_tools import Restorer
+
+
+class Stage(Protocol):
+    """Looks at the events of one stream on their way, or changes them."""
+
+    def see(self, event: Event, /) -> tuple[Event, ...]:
+        """The events that go on in place of one."""
 
 
 class TranslatingTap:
@@ -26,14 +35,14 @@ class TranslatingTap:
     is announced and has not begun is none: a failure then may still go to another deployment.
     """
 
-    __slots__ = ("_reader", "_restorer", "_writer", "error", "events", "is_done", "usage")
+    __slots__ = ("_reader", "_stages", "_writer", "error", "events", "is_done", "usage")
 
     def __init__(
-        self, reader: StreamReader, writer: StreamWriter, restorer: Restorer | None = None
+        self, reader: StreamReader, writer: StreamWriter, stages: Sequence[Stage] = ()
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._restorer = restorer
+        self._stages = stages
         self.usage: Usage | None = None
         self.error: GatewayError | None = None
         self.events = 0
@@ -62,6 +71,9 @@ class TranslatingTap:
                 # The relay decides what becomes of it: another deployment, or `fail`.
                 self.error = error
                 return b""
-        if self._restorer is not None:
-            return b"".join([self._writer.write(one) for one in self._restorer.see(event)])
-        return self._writer.write(event)
+        if not self._stages:
+            return self._writer.write(event)
+        events: list[Event] = [event]
+        for stage in self._stages:
+            events = [after for before in events for after in stage.see(before)]
+        return b"".join([self._writer.write(one) for one in events])

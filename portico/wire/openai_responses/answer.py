@@ -48,8 +48,8 @@ from portico.wire.openai_responses.items import (
     write_said,
 )
 from portico.wire.openai_responses.parts import NAME
+from portico.wire.openai_responses.request import CONTINUES, write_text
 from portico.wire.openai_responses.request import write_reasoning as write_reasoning_config
-from portico.wire.openai_responses.request import write_text
 from portico.wire.openai_responses.tools import namespaces, write_tool_choice, write_tools
 from portico.wire.openai_usage import read_usage
 from portico.wire.state import seal
@@ -238,7 +238,7 @@ def _asked(request: ChatRequest) -> JsonObject:
         "max_tool_calls": extra.get("max_tool_calls"),
         "metadata": request.metadata or {},
         "parallel_tool_calls": True if parallel is None else parallel,
-        "previous_response_id": extra.get("previous_response_id"),
+        "previous_response_id": extra.get("previous_response_id", extra.get(CONTINUES)),
         "prompt_cache_key": request.prompt_cache_key,
         "reasoning": {"effort": None, "summary": None, **reasoning},
         "safety_identifier": extra.get("safety_identifier"),

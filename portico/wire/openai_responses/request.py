@@ -44,8 +44,10 @@ ENCRYPTED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
 
 _EFFORTS: Final[frozenset[str]] = frozenset(get_args(Effort))
-_INSTRUCTIONS: Final = "~instructions"
+INSTRUCTIONS: Final = "~instructions"
 """Among a system message's extra: it came as `instructions`."""
+CONTINUES: Final = "~continues"
+"""Among a request's extra: the `previous_response_id` whose turns are in its messages already."""
 
 
 class _Format(msgspec.Struct):
@@ -121,7 +123,7 @@ def _read(raw: JsonObject, asked: _Request) -> ChatRequest:
     messages = read_input(asked.input) if asked.input is not None else ()
     if asked.instructions is not None:
         said = (Text(asked.instructions),) if asked.instructions else ()
-        messages = (Message("system", said, None, {_INSTRUCTIONS: True}), *messages)
+        messages = (Message("system", said, None, {INSTRUCTIONS: True}), *messages)
     if asked.tools is not None and any(_is_namespace(tool) for tool in asked.tools):
         extra["~tools"] = asked.tools
     include = asked.include or ()
@@ -207,7 +209,7 @@ def write_request(
     is_own = request.dialect == NAME
     written: JsonObject = {"model": request.model}
     messages = request.messages
-    if is_own and messages and (messages[0].extra or {}).get(_INSTRUCTIONS):
+    if is_own and messages and (messages[0].extra or {}).get(INSTRUCTIONS):
         said = (block.text for block in messages[0].content if isinstance(block, Text))
         written["instructions"] = "".join(said)
         messages = messages[1:]
@@ -288,7 +290,7 @@ def write_reasoning(request: ChatRequest, is_own: bool) -> JsonObject:
 def _write_extra(extra: JsonObject, written: JsonObject) -> None:
     """Each field back to where its full name says it was."""
     for key, value in extra.items():
-        if key == "~tools":
+        if key in ("~tools", CONTINUES):
             continue
         place, _, field = key.removeprefix("~").partition(".")
         if field:
