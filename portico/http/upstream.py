@@ -56,12 +56,14 @@ class UpstreamConnection(asyncio.Protocol):
         "_is_until_eof",
         "_keep_alive",
         "_parser",
+        "_pieces",
         "_pool",
         "_refusal",
         "_request",
         "_sent_at",
         "_status",
         "_stream",
+        "_timeouts",
         "_total_at",
         "_transport",
         "_unsent",
@@ -69,6 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_wants_stream",
         "deadline",
         "is_session_known",
+        "on_body",
         "origin",
         "proxy_fields",
         "proxy_prefix",
@@ -84,6 +87,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.proxy_fields = proxy_fields
         self.state: int = IDLE
         self.deadline = inf
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # called for every chunk of a stream: no frame for it
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._request: HttpRequest | None = None
@@ -110,6 +115,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._waiter = waiter = pool.loop.create_future()
         self._headers: Headers = {}
         self._body: bytes | bytearray = b""
+        self._pieces.clear()
         self._status = 0
         self._head_bytes = 0
         self._head_seen = False
@@ -120,7 +126,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._refusal = ""
         self.state = AWAITING
         self._sent_at = now = pool.clock()
-        timeouts = request.timeouts
+        self._timeouts = timeouts = request.timeouts
         self._total_at = now + timeouts.total
         self._arm(now + timeouts.first_byte)
         head, body = request.head, request.body
@@ -177,9 +183,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self._is_complete:
+                self._gather()
                 self._fail_framing(error)
                 return
             self._has_extra = True
+        if not self._is_complete:
+            self._gather()
         if self._refusal:
             self._fail(self._protocol_error(self._refusal))
             return
@@ -199,7 +208,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif len(self._body) > self._timed_request.max_response_bytes:
             self._fail_too_large()
         else:
-            self._arm(self._pool.clock() + self._timed_request.timeouts.idle)
+            self._arm(self._pool.clock() + self._timeouts.idle)
 
     def on_message_begin(self) -> None:
         if self._is_complete:
@@ -242,23 +251,25 @@ class UpstreamConnection(asyncio.Protocol):
             if int(length[:18]) > limit:
                 self._refusal = f"its answer is larger than {limit} bytes"
 
-    def on_body(self, data: bytes) -> None:
+    def on_message_complete(self) -> None:
+        if not self._head_seen:
+            self._headers = {}  # that was a 1xx
+        elif not self._is_complete:
+            self._is_complete = True
+            self._gather()
+
+    def _gather(self) -> None:
+        """Add to the body what the parser found of it; a piece after its end is not taken."""
+        piece = b"".join(self._pieces)
+        self._pieces.clear()
         body = self._body
-        if self._is_complete:
-            self._has_extra = True
-        elif not body:
-            self._body = data
+        if not body:
+            self._body = piece
         elif type(body) is bytearray:
-            body += data
+            body += piece
         else:
             self._body = bytearray(body)
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        if self._head_seen:
-            self._is_complete = True
-        else:
-            self._headers = {}  # that was a 1xx
+            self._body += piece
 
     def _choose_stream(self) -> None:
         request = self._timed_request
@@ -288,9 +299,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._release()
             stream.detach()
         elif piece or waiter is None:
-            self._arm(self._pool.clock() + self._timed_request.timeouts.idle)
+            self._arm(self._pool.clock() + self._timeouts.idle)
         else:
-            self._arm(self._pool.clock() + self._timed_request.timeouts.first_event)
+            self._arm(self._pool.clock() + self._timeouts.first_event)
             return
         if waiter is not None:
             self._waiter = None
@@ -438,6 +449,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._arm(self._pool.clock() + self._timed_request.timeouts.idle)
+        self._arm(self._pool.clock() + self._timeouts.idle)
         if not self.transport.is_closing():
             self.transport.resume_reading()
