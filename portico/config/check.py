@@ -60,6 +60,7 @@ class Checker:
     def run(self, provider_types: Collection[str]) -> None:
         self._providers(provider_types)
         self._routes()
+        self._rules()
         self._aliases()
         self._keys()
         self._metrics()
@@ -247,6 +248,24 @@ class Checker:
             value = getattr(timers, name)
             if value is not None and timers.total is not None and value > timers.total:
                 self._notice(f"{at}.{name}", "is longer than total, which runs out first")
+
+    def _rules(self) -> None:
+        known = self._public_names()
+        keys = {key.name for key in self.config.keys}
+        for index, rule in enumerate(self.config.rules):
+            at = f"rules[{index}]"
+            if self._models_known and not any(_matches(rule.route, one) for one in known):
+                hint = suggest(rule.route, known)
+                self._problem(f"{at}.route", f"no model or route named '{rule.route}'", hint)
+            for number, name in enumerate(rule.keys):
+                if not any(_matches(key, name) for key in keys):
+                    self._notice(f"{at}.keys[{number}]", f"no key is named '{name}'")
+            least, most = rule.min_input_tokens, rule.max_input_tokens
+            if least is not None and most is not None and least > most:
+                self._problem(f"{at}.min_input_tokens", "must not be more than max_input_tokens")
+            for name in rule.headers:
+                if not _HEADER_NAME.fullmatch(name):
+                    self._problem(f"{at}.headers", f"'{name[:40]}' is not a name of a header field")
 
     def _aliases(self) -> None:
         aliases = self.config.model_aliases

@@ -57,6 +57,9 @@ DIALECTS: dict[str, str] = {
 }
 """What a provider may be said to speak."""
 
+ABILITIES: dict[str, str] = {"vision": "vision", "tools": "tools"}
+"""What a request can be seen to need."""
+
 UNSUPPORTED: dict[str, str] = {"drop": "drop", "error": "error"}
 
 LOG_LEVELS: dict[str, str] = {
@@ -546,6 +549,44 @@ class RouteConfig(Section, frozen=True, kw_only=True):
         TimeoutsConfig()
     )
     retries: Annotated[RetriesConfig, Meta(description="Tries of this route.")] = RetriesConfig()
+    max_cost_usd: Annotated[
+        Price | None,
+        Meta(
+            description="The most that a call may be expected to cost, in USD: targets where it "
+            "would be more, or that have no price, are left out. A client may ask for less in "
+            "`x-portico-max-cost-usd`."
+        ),
+    ] = None
+
+
+class RuleConfig(Section, frozen=True, kw_only=True):
+    """What a request must be to take this route; what is left out may be anything. The first rule
+    that holds decides.
+    """
+
+    route: Annotated[NonEmpty, Meta(description="The public name where it goes instead.")]
+    models: Annotated[
+        tuple[NonEmpty, ...], Meta(description="Names it may have asked for, or patterns.")
+    ] = ()
+    keys: Annotated[tuple[NonEmpty, ...], Meta(description="Names of keys, or patterns.")] = ()
+    teams: Annotated[tuple[NonEmpty, ...], Meta(description="Teams of keys, or patterns.")] = ()
+    tags: Annotated[
+        tuple[NonEmpty, ...], Meta(description="All of these are in its `x-portico-tags`.")
+    ] = ()
+    headers: Annotated[
+        dict[str, NonEmpty], Meta(description="Header fields and patterns of their values.")
+    ] = {}
+    needs: Annotated[
+        tuple[Annotated[str, Meta(extra={"choices": ABILITIES})], ...],
+        Meta(description="It has pictures (`vision`), or tools."),
+    ] = ()
+    min_input_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="At least so long; a token is taken as four bytes of the body."),
+    ] = None
+    max_input_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="At most so long.")
+    ] = None
 
 
 class CircuitBreaker(Section, frozen=True, kw_only=True):
@@ -1019,6 +1060,10 @@ class Config(Section, frozen=True, kw_only=True):
             extra={"choices": UNSUPPORTED},
         ),
     ] = "drop"
+    rules: Annotated[
+        tuple[RuleConfig, ...],
+        Meta(description="Requests that take another route than the one their model names."),
+    ] = ()
     model_aliases: Annotated[
         dict[str, NonEmpty], Meta(description="Other names: what clients ask for → what it means.")
     ] = {}

@@ -3,6 +3,7 @@
 from base64 import b64decode
 from hashlib import sha256
 
+from portico.engine import demand
 from portico.engine.snapshot import Snapshot
 from portico.errors import (
     AuthenticationFailed,
@@ -12,12 +13,17 @@ from portico.errors import (
     PermissionDenied,
 )
 from portico.policy import access
-from portico.types.call import Envelope, InferenceEndpoint
+from portico.policy.estimate import tokens_of
+from portico.routing import rules
+from portico.routing.retry import MAX_FALLBACK_DEPTH
+from portico.types.call import Call, Envelope, InferenceEndpoint
 from portico.types.deployment import Route
 from portico.types.http import Headers
 from portico.types.identity import Principal
 from portico.types.secret import mask
+from portico.wire import conversation
 
+FALLBACKS = b"x-portico-fallbacks"
 _KEY_FIELDS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 
@@ -97,6 +103,60 @@ def choose_route(
             code="model_not_allowed",
         )
     return route
+
+
+def wished_fallbacks(snapshot: Snapshot, call: Call) -> tuple[str, ...]:
+    """The routes to go on with when the asked one fails, in the client's order.
+
+    Raises what asking for such a model itself would raise, so that a typing error is found before
+    the day it matters.
+    """
+    value = call.request.headers.get(FALLBACKS)
+    if value is None:
+        return ()
+    names = [name for part in value.decode("latin-1").split(",") if (name := part.strip())]
+    if len(names) > MAX_FALLBACK_DEPTH:
+        raise InvalidRequest(
+            f"`x-portico-fallbacks` names {len(names)} models; at most {MAX_FALLBACK_DEPTH} are "
+            "tried."
+        )
+    for name in names:
+        if snapshot.resolve(name) is None:
+            raise ModelNotFound(
+                f"`x-portico-fallbacks`: the model {shown_name(name)} does not exist here; "
+                "GET /v1/models lists those that do."
+            )
+        if not access.may_use(call.principal, name):
+            raise PermissionDenied(
+                f"`x-portico-fallbacks`: the API key {call.principal.name!r} may not use the "
+                f"model {shown_name(name)}.",
+                code="model_not_allowed",
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def follow_rules(snapshot: Snapshot, call: Call) -> Route:
+    """The route that the operator's rules send the call to, else the one its model names.
+
+    The key was allowed the model it asked for; where rules lead is the operator's word.
+    """
+    headers = call.request.headers
+    body = call.request.body
+    tags = headers.get(demand.TAGS)
+    name = rules.choose(
+        snapshot.rules,
+        rules.Question(
+            model=call.envelope.model or call.route.name,
+            key=call.principal.key_id,
+            team=call.principal.team,
+            tags=demand.words(tags) if tags is not None else (),
+            headers=headers,
+            needs=conversation.needs(body),
+            input_tokens=tokens_of(len(body)),
+        ),
+    )
+    found = snapshot.resolve(name) if name is not None else None
+    return call.route if found is None else found
 
 
 def shown_name(name: str) -> str:

@@ -18,6 +18,7 @@ from portico.config.schema import (
     ModelPrice,
     RetriesConfig,
     RouteConfig,
+    RuleConfig,
     TargetConfig,
     TimeoutsConfig,
 )
@@ -25,6 +26,7 @@ from portico.engine.provider_set import KnownProvider, known_providers
 from portico.engine.snapshot import ModelListing, RoutePattern, Snapshot, Target
 from portico.errors import ConfigError
 from portico.policy.pricing import PriceTable
+from portico.routing.rules import Rule
 from portico.types.deployment import (
     CircuitPolicy,
     Deployment,
@@ -65,6 +67,7 @@ def build_snapshot(
         listings=tuple(house.listings()),
         make_target=_target_maker(config.pricing.models, providers),
         created_at=int(now),
+        rules=tuple(_rule(rule) for rule in config.rules),
         before=before,
     )
 
@@ -175,6 +178,7 @@ class _House:
             refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
             == "error",
             affinity=self._affinity(route),
+            max_cost_nanousd=_nanousd(route.max_cost_usd),
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -189,6 +193,7 @@ class _House:
             refuses_unsupported=(route.unsupported_params or self._config.unsupported_params)
             == "error",
             affinity=self._affinity(route),
+            max_cost_nanousd=_nanousd(route.max_cost_usd),
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:
@@ -293,6 +298,25 @@ def _circuit(given: CircuitBreaker) -> CircuitPolicy:
         open_s=given.recovery_timeout or built_in.open_s,
         min_requests=given.min_requests or built_in.min_requests,
         success_threshold=given.success_threshold or built_in.success_threshold,
+    )
+
+
+def _nanousd(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * 1_000_000_000)
+
+
+def _rule(given: RuleConfig) -> Rule:
+    headers = ((name.lower().encode(), pattern) for name, pattern in given.headers.items())
+    return Rule(
+        route=given.route,
+        models=given.models,
+        keys=given.keys,
+        teams=given.teams,
+        tags=given.tags,
+        headers=tuple(headers),
+        needs=frozenset(given.needs),
+        min_input_tokens=given.min_input_tokens,
+        max_input_tokens=given.max_input_tokens,
     )
 
 

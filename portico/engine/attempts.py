@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from portico.engine import explaining, settle
+from portico.engine import admission, explaining, settle
 from portico.engine.gateway import Gateway
 from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
@@ -61,20 +61,22 @@ class _Course:
     fallbacks of earlier routes that have not had their turn.
     """
 
-    __slots__ = ("request", "route", "tried", "visited", "waiting")
+    __slots__ = ("request", "route", "tried", "visited", "waiting", "wished")
 
-    def __init__(self, route: BoundRoute, request: RoutingRequest) -> None:
+    def __init__(self, route: BoundRoute, request: RoutingRequest, wished: tuple[str, ...]) -> None:
         self.route = route
         self.request = request
         self.tried: tuple[str, ...] = ()
         self.visited: tuple[str, ...] = (route.route.name,)
         self.waiting: tuple[str, ...] = ()
+        self.wished = wished
+        """The client's own fallbacks: they come before those of the routes."""
 
 
 async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
     """Raises the error of the last attempt when routing says that no other may help."""
     route = snapshot.bind(call.route)
-    course = _Course(route, route.demand.of(call))
+    course = _Course(route, route.demand.of(call), admission.wished_fallbacks(snapshot, call))
     explains = explaining.is_wanted(call)
     while True:
         now = gateway.clock()
@@ -163,8 +165,13 @@ def _after_failure(
 
 
 def _plan(snapshot: Snapshot, course: _Course, cause: Cause) -> tuple[str, ...]:
-    """The routes to go on with: the present one's own fallbacks, then those left from before."""
+    """The routes to go on with: those the client named, then the present one's own fallbacks, then
+    those left from before.
+    """
     own = retry.plan_fallbacks(course.route.route, snapshot, cause, course.visited)
+    if course.wished:
+        asked = tuple(name for name in course.wished if name not in course.visited)
+        own = asked + tuple(name for name in own if name not in asked)
     left = tuple(name for name in course.waiting if name not in own and name not in course.visited)
     return own + left if len(course.visited) <= retry.MAX_FALLBACK_DEPTH else ()
 

@@ -6,8 +6,10 @@ and lengths where the catalog says that the route's deployments differ in them.
 """
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from portico.errors import InvalidRequest
 from portico.policy.estimate import tokens_of
 from portico.routing.affinity import session_of
 from portico.routing.strategies import ANY, RoutingRequest
@@ -17,8 +19,11 @@ from portico.wire import conversation
 
 TAGS = b"x-portico-tags"
 REGION = b"x-portico-region"
+MAX_COST = b"x-portico-max-cost-usd"
 SESSIONS = (b"x-portico-session", b"x-session-id")
 
+_NANO: Final = Decimal(1_000_000_000)
+_MOST_USD: Final = Decimal(1_000_000)
 _USUAL_OUTPUT: Final = 256
 """Output tokens to reckon with where a request sets no limit."""
 _BLIND_STRATEGIES: Final = frozenset(
@@ -35,10 +40,11 @@ Price = Callable[[Deployment, int, int], int | None]
 class Demand:
     """The questions of one route."""
 
-    __slots__ = ("_differing", "_has_affinity", "_is_plain", "_price", "_widest")
+    __slots__ = ("_differing", "_has_affinity", "_is_plain", "_max_cost", "_price", "_widest")
 
     def __init__(self, route: Route, price: Price) -> None:
         self._price = price
+        self._max_cost = route.max_cost_nanousd
         deployments = route.deployments
         has_choice = len(deployments) > 1
         self._has_affinity = route.affinity and has_choice
@@ -48,13 +54,14 @@ class Demand:
             not self._has_affinity
             and not self._differing
             and self._widest is None
+            and self._max_cost is None
             and (not has_choice or route.strategy in _BLIND_STRATEGIES)
             and all(deployment.limits.tpm is None for deployment in deployments)
         )
 
     def of(self, call: Call) -> RoutingRequest:
         headers = call.request.headers
-        if self._is_plain and TAGS not in headers and REGION not in headers:
+        if self._is_plain and not (TAGS in headers or REGION in headers or MAX_COST in headers):
             return ANY
         body = call.request.body
         input_tokens = tokens_of(len(body))
@@ -66,11 +73,19 @@ class Demand:
             input_tokens=self._length(body, input_tokens),
             output_tokens=output_tokens,
             needs=conversation.needs(body) & self._differing if self._differing else _NO_NEEDS,
-            tags=_words(tags) if tags is not None else (),
+            tags=words(tags) if tags is not None else (),
             region=region.decode("latin-1") if region is not None else None,
             session=_session(call) if self._has_affinity else None,
             expected_cost=lambda deployment: price(deployment, input_tokens, output_tokens),
+            max_cost_nanousd=self._cap(call),
         )
+
+    def _cap(self, call: Call) -> int | None:
+        """What is left of the highest price, after earlier attempts: the client's, or the route's
+        if that is lower.
+        """
+        caps = [cap for cap in (max_cost_nanousd(call), self._max_cost) if cap is not None]
+        return max(min(caps) - _spent(call), 0) if caps else None
 
     def _length(self, body: bytes, input_tokens: int) -> int:
         """Tokens to hold against context windows; 0 holds nothing against any.
@@ -99,7 +114,28 @@ def _widest(deployments: tuple[Deployment, ...]) -> int | None:
     return max(known) if len(known) == len(deployments) else max(known) + 1
 
 
-def _words(value: bytes) -> tuple[str, ...]:
+def max_cost_nanousd(call: Call) -> int | None:
+    """The most that the call may be expected to cost: the client's limit, in nano-USD."""
+    value = call.request.headers.get(MAX_COST)
+    if value is None:
+        return None
+    try:
+        usd = Decimal(value.decode("latin-1").strip())
+    except InvalidOperation:
+        usd = Decimal("NaN")
+    if not usd.is_finite() or not 0 <= usd <= _MOST_USD:
+        raise InvalidRequest(
+            "`x-portico-max-cost-usd` must be a number of US dollars, such as 0.05."
+        )
+    return int(usd * _NANO)
+
+
+def _spent(call: Call) -> int:
+    spends = [attempt.spend for attempt in call.attempts]
+    return sum(spend.cost_nanousd or 0 for spend in spends if spend is not None)
+
+
+def words(value: bytes) -> tuple[str, ...]:
     return tuple(word for part in value.decode("latin-1").split(",") if (word := part.strip()))
 
 

@@ -45,6 +45,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         if call.addressed is not None:
             call.envelope = envelope.address(call.envelope, call.addressed)
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
+        if snapshot.rules:
+            call.route = admission.follow_rules(snapshot, call)
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)
         if isinstance(served.answer, StreamRelay):

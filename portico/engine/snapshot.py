@@ -22,6 +22,7 @@ from portico.providers.base import Preparer
 from portico.providers.table import preparer_of
 from portico.routing.health import DeploymentState, carry_over
 from portico.routing.router import RouteState
+from portico.routing.rules import Rule
 from portico.types.deployment import Deployment, Fallbacks, RetryPolicy, Route
 from portico.types.http import Timeouts
 from portico.types.identity import Principal
@@ -74,6 +75,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     refuses_unsupported: bool = False
     affinity: bool = False
+    max_cost_nanousd: int | None = None
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -92,6 +94,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             retry=self.retry,
             refuses_unsupported=self.refuses_unsupported,
             affinity=self.affinity,
+            max_cost_nanousd=self.max_cost_nanousd,
         )
 
 
@@ -132,6 +135,7 @@ class Snapshot(Mapping[str, Route]):
         listings: tuple[ModelListing, ...],
         make_target: Callable[[Deployment], Target],
         created_at: int,
+        rules: tuple[Rule, ...] = (),
         before: "Snapshot | None" = None,
     ) -> None:
         self.principals = principals
@@ -140,6 +144,7 @@ class Snapshot(Mapping[str, Route]):
         self.aliases = aliases
         self.listings = listings
         self.created_at = created_at
+        self.rules = rules
         self._make_target = make_target
         self._resolved: dict[str, Route] = {}
         self._bound: dict[str, BoundRoute] = {}

@@ -26,6 +26,7 @@ Reason = Literal[
     "context_window",
     "tags",
     "region",
+    "cost",
 ]
 
 

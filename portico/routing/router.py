@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from portico.errors import GatewayError, NoDeployment, UpstreamRateLimited
+from portico.errors import GatewayError, InvalidRequest, NoDeployment, UpstreamRateLimited
 from portico.routing import affinity
 from portico.routing.budget import RetryBudget
 from portico.routing.eligibility import Exclusion, exclusion
@@ -31,6 +31,8 @@ from portico.types.deployment import Deployment, Route
 
 Cause = Literal["general", "context_window", "content_policy", "rate_limit"]
 
+_ASKED = frozenset({"tags", "region", "cost"})
+"""What excludes by the client's own wish, now and later."""
 _WAITS = frozenset({"cooldown", "rpm", "tpm", "max_concurrent_requests"})
 
 
@@ -38,7 +40,7 @@ class RouteState:
     """A route, bound to the states of its deployments. Made anew with each configuration; the retry
     budget of the same route before is handed on."""
 
-    __slots__ = ("budget", "choose", "is_selective", "is_tiered", "route", "states", "turn")
+    __slots__ = ("budget", "choose", "is_selective", "is_tiered", "own", "route", "states", "turn")
 
     def __init__(
         self,
@@ -50,6 +52,8 @@ class RouteState:
         ordered = sorted(route.deployments, key=lambda deployment: deployment.priority)
         self.states = tuple(states[deployment.id] for deployment in ordered)
         self.choose = STRATEGIES[route.strategy].choose
+        self.own = {deployment.id: deployment for deployment in route.deployments}
+        """Tiers and tags are the route's: the state, shared by several, does not know them."""
         self.is_tiered = len({d.order for d in route.deployments}) > 1
         self.is_selective = any(
             d.abilities is not None or d.max_input_tokens is not None for d in route.deployments
@@ -145,6 +149,7 @@ def _selects(route: RouteState, request: RoutingRequest) -> bool:
         (route.is_selective and (request.input_tokens > 0 or bool(request.needs)))
         or bool(request.tags)
         or request.region is not None
+        or request.max_cost_nanousd is not None
     )
 
 
@@ -160,7 +165,7 @@ def _narrow(
     eligible: list[DeploymentState] = []
     doubtful: list[DeploymentState] = []
     for state in route.states:
-        if selects and _unfit(state.deployment, request) is not None:
+        if selects and _unfit(route.own[state.deployment.id], request) is not None:
             continue
         if state.hindered:
             reason = exclusion(state, now, tokens)
@@ -177,8 +182,9 @@ def _narrow(
     if tried and len(eligible) > 1:
         eligible = [s for s in eligible if s.deployment.id not in tried] or eligible
     if route.is_tiered and len(eligible) > 1:
-        lowest = min(state.deployment.order for state in eligible)
-        eligible = [state for state in eligible if state.deployment.order == lowest]
+        orders = [route.own[state.deployment.id].order for state in eligible]
+        lowest = min(orders)
+        eligible = [s for s, order in zip(eligible, orders, strict=True) if order == lowest]
     return eligible
 
 
@@ -194,6 +200,10 @@ def _unfit(deployment: Deployment, request: RoutingRequest) -> Exclusion | None:
         return Exclusion("tags")
     if request.region is not None and deployment.region != request.region:
         return Exclusion("region")
+    if request.max_cost_nanousd is not None and request.expected_cost is not None:
+        cost = request.expected_cost(deployment)
+        if cost is None or cost > request.max_cost_nanousd:
+            return Exclusion("cost")
     return None
 
 
@@ -202,7 +212,10 @@ def refuse(route: RouteState, *, now: float, request: RoutingRequest = ANY) -> R
     excluded = tuple(
         (state.deployment.id, reason)
         for state in route.states
-        if (reason := _unfit(state.deployment, request) or exclusion(state, now, request.tokens))
+        if (
+            reason := _unfit(route.own[state.deployment.id], request)
+            or exclusion(state, now, request.tokens)
+        )
         is not None
     )
     reasons = {reason.reason for _, reason in excluded}
@@ -219,6 +232,9 @@ def refusal_error(route: RouteState, refusal: Refusal) -> GatewayError:
     """The error for the client when no fallback takes over."""
     why = "; ".join(f"{name}: {reason.reason}" for name, reason in refusal.excluded)
     message = f"No deployment of `{route.route.name}` can take this request now ({why or 'none'})."
+    reasons = {reason.reason for _, reason in refusal.excluded}
+    if reasons and reasons <= _ASKED:
+        return InvalidRequest(message, code="no_deployment_fits")
     if refusal.cause == "rate_limit":
         return UpstreamRateLimited(message, retry_after_s=refusal.retry_after_s or 1.0)
     return NoDeployment(message, retry_after_s=refusal.retry_after_s)
@@ -244,7 +260,8 @@ def explain(
             state=describe(state, now),
             is_candidate=state.deployment.id in may,
             was_tried=state.deployment.id in tried,
-            excluded=_unfit(state.deployment, request) or exclusion(state, now, request.tokens),
+            excluded=_unfit(route.own[state.deployment.id], request)
+            or exclusion(state, now, request.tokens),
             score=None if score is None else score(state, request, now),
             in_flight=state.in_flight,
         )
@@ -275,7 +292,7 @@ def outlook(
     untried = False
     again: float | None = None
     for state in route.states:
-        if _unfit(state.deployment, request) is not None:
+        if _unfit(route.own[state.deployment.id], request) is not None:
             continue
         reason = exclusion(state, now, request.tokens)
         if state.deployment.id not in tried:

@@ -42,6 +42,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Calls with the same one belong together (`affinity.session_of`)."""
     expected_cost: Callable[[Deployment], int | None] | None = None
     """Nano-USD this very call may cost there, `None` where unpriced; for `cost_based`."""
+    max_cost_nanousd: int | None = None
+    """The most that it may be expected to cost; what has no price is then left out."""
 
 
 ANY = RoutingRequest()

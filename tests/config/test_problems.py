@@ -258,6 +258,18 @@ CASES = [
         "1:63: providers[0].api_keys[1]: a key must be printable ASCII without spaces",
     ),
     (
+        "rules: [{route: nowhere}]\n",
+        "1:17: rules[0].route: no model or route named 'nowhere'; known: echo, echo/*",
+    ),
+    (
+        "rules: [{route: echo, min_input_tokens: 2, max_input_tokens: 1}]\n",
+        "1:41: rules[0].min_input_tokens: must not be more than max_input_tokens",
+    ),
+    (
+        "rules: [{route: echo, needs: [magic]}]\n",
+        "1:31: rules[0].needs[0]: must be one of the known values, not magic; known: vision, tools",
+    ),
+    (
         "keys: [{name: a, sha256: abc}]\n",
         "1:26: keys[0].sha256: a SHA-256 hash is 64 hexadecimal digits; printf %s KEY | sha256sum",
     ),

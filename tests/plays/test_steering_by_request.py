@@ -101,7 +101,7 @@ def test_tags_and_regions_that_are_asked_for(
                     answer = await running.ask(http(chat(), **fields))
                     assert answer.headers["x-portico-deployment"] == expected
                 answer = await running.ask(http(chat(), x_portico_tags="eu,moon"))
-                assert answer.status == 503
+                assert (answer.status, answer.error["code"]) == (400, "no_deployment_fits")
                 assert "tags" in answer.error["message"]
 
     uvloop.run(play())
@@ -276,5 +276,169 @@ def test_a_budget_of_nothing_allows_no_further_try(tmp_path: Path) -> None:
             async with gateway(tmp_path, text) as running:
                 await running.ask(http(chat()))
                 assert len(bad.requests) == 1
+
+    uvloop.run(play())
+
+
+def routes(*urls: str, first: str = "", more: str = "") -> str:
+    """Routes `r0`, `r1` … each with a provider of its own; `team-b` may use only `r0`."""
+    providers = "".join(
+        f"  - {{name: p{n}, provider_type: openai_compatible, base_url: {url}, models: [x]}}\n"
+        for n, url in enumerate(urls)
+    )
+    named = "".join(
+        f"  - {{name: r{n}, targets: [p{n}/x], retries: {{max_attempts: 4, base_delay: 0}}"
+        f"{first if n == 0 else ''}}}\n"
+        for n in range(len(urls))
+    )
+    return (
+        f"providers:\n{providers}models:\n{named}"
+        f"keys:\n  - {{name: team-a, key: {KEY}, team: red}}\n"
+        f"  - {{name: team-b, key: {OTHER_KEY}, models: [r0]}}\n{more}"
+    )
+
+
+RULES = """\
+rules:
+  - {route: r1, models: [r0], tags: [batch]}
+  - {route: r1, headers: {X-App: chat-*}}
+  - {route: r1, needs: [vision]}
+  - {route: r1, keys: [team-b]}
+  - {route: r1, min_input_tokens: 5000}
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "route"),
+    [
+        (http(chat("r0")), "p0/x"),
+        (http(chat("r0"), x_portico_tags="batch"), "p1/x"),
+        (http(chat("p0/x"), x_app="mail"), "p0/x"),
+        (http(chat("p0/x"), x_app="chat-7"), "p1/x"),
+        (http({**PICTURE, "model": "r0"}), "p1/x"),
+        (http(chat("r0"), key=OTHER_KEY), "p1/x"),
+        (http({**conversation("long " * 5000), "model": "r0"}), "p1/x"),
+    ],
+    ids=["none", "tag", "another header", "header", "needs", "key", "size"],
+)
+def test_rules_choose_a_route(request_bytes: bytes, route: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = routes(provider.url, provider.url, more=RULES)
+            text = text.replace("name: p1,", "name: p1, tags: [batch],")
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(request_bytes)
+                assert (answer.status, answer.headers["x-portico-deployment"]) == (200, route)
+
+    uvloop.run(play())
+
+
+def test_rules_give_no_key_a_model_it_may_not_ask_for(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = routes(provider.url, provider.url, more=RULES)
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat("r1"), key=OTHER_KEY))
+                assert (answer.status, answer.error["code"]) == (403, "model_not_allowed")
+
+    uvloop.run(play())
+
+
+def test_the_clients_own_fallbacks_come_first(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(refusing(500)) as bad, upstream(good) as well:
+            text = routes(
+                bad.url, bad.url, well.url, well.url, first=", fallbacks: {general: [r3]}"
+            )
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat("r0"), x_portico_fallbacks="r1, r2"))
+                assert answer.headers["x-portico-deployment"] == "p2/x"
+                assert answer.headers["x-portico-attempts"] == "3"
+                assert len(bad.requests) == 2
+                answer = await running.ask(http(chat("r0"), x_portico_fallbacks="r0,r1"))
+                assert answer.headers["x-portico-deployment"] == "p3/x"
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "status", "code"),
+    [
+        ("r1", OTHER_KEY, 403, "model_not_allowed"),
+        ("nothing", KEY, 404, "model_not_found"),
+        ("r1,r1,r1,r1,r1,r1", KEY, 400, "invalid_request"),
+    ],
+)
+def test_fallbacks_that_a_client_may_not_name(
+    names: str, key: str, status: int, code: str, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            async with gateway(tmp_path, routes(provider.url, provider.url)) as running:
+                answer = await running.ask(http(chat("r0"), key=key, x_portico_fallbacks=names))
+                assert (answer.status, answer.error["code"]) == (status, code)
+            assert not provider.requests
+
+    uvloop.run(play())
+
+
+PRICED = "pricing: {models: {a/x: {input: 1, output: 100}, b/x: {input: 1, output: 1}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("cap", "route", "status", "seen"),
+    [
+        ("1", "", 200, "a/x"),
+        ("0.001", "", 200, "b/x"),
+        ("0.00000001", "", 400, None),
+        (None, ", max_cost_usd: 0.001", 200, "b/x"),
+        ("1", ", max_cost_usd: 0.001", 200, "b/x"),
+        ("cheap", "", 400, None),
+        ("-1", "", 400, None),
+        ("nan", "", 400, None),
+    ],
+)
+def test_what_a_call_may_cost(
+    cap: str | None, route: str, status: int, seen: str | None, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = two_of(
+                provider.url, "weight: 1", "weight: 1", f", strategy: priority_based{route}"
+            )
+            async with gateway(tmp_path, text + PRICED) as running:
+                fields = {} if cap is None else {"x_portico_max_cost_usd": cap}
+                answer = await running.ask(http(chat(), **fields))
+                assert answer.status == status
+                assert answer.headers.get("x-portico-deployment") == seen
+
+    uvloop.run(play())
+
+
+def test_what_has_no_price_is_left_out_where_there_is_a_limit(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = two_of(provider.url, "weight: 1", "weight: 1")
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat(), x_portico_max_cost_usd="5"))
+                assert answer.error["code"] == "no_deployment_fits"
+                assert "cost" in answer.error["message"]
+
+    uvloop.run(play())
+
+
+def test_the_same_deployment_may_be_of_another_tier_in_another_route(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = two_of(provider.url, "weight: 1", "weight: 1").replace(
+                "models:\n",
+                "models:\n  - {name: n, targets: [a/x, {target: b/x, order: 1}]}\n"
+                "  - {name: o, targets: [{target: a/x, order: 1}, b/x]}\n",
+            )
+            async with gateway(tmp_path, text) as running:
+                for route, seen in (("n", "a/x"), ("o", "b/x")):
+                    for _ in range(5):
+                        answer = await running.ask(http(chat(route)))
+                        assert answer.headers["x-portico-deployment"] == seen
 
     uvloop.run(play())
