@@ -8,6 +8,7 @@ from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
 from portico.wire.bedrock_converse import dialect as bedrock_converse
 from portico.wire.cohere_chat import dialect as cohere_chat
 from portico.wire.gemini_generate import dialect as gemini_generate
+from portico.wire.ollama_chat import dialect as ollama_chat
 from portico.wire.openai_chat import dialect as openai_chat
 from portico.wire.openai_responses import dialect as openai_responses
 
@@ -16,6 +17,7 @@ _BOTH: Final[tuple[ChatDialect, ...]] = (
     anthropic_messages,
     gemini_generate,
     openai_responses,
+    ollama_chat,
 )
 _PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
     bedrock_converse,

@@ -346,19 +346,24 @@ def _all() -> dict[str, Conversation]:
         stopped = answer(*content, stop=stop, stop_sequence="," if "sequence" in stop else None)
         found[name] = Conversation(ask("Go on", tools=tools, stop=(",",)), stopped)
     for name, usage in USAGES.items():
-        found[name] = Conversation(ask("Hello"), answer("Hi", usage=usage))
+        needs = frozenset({"cached_usage"} if usage.cache_read_tokens else ())
+        found[name] = Conversation(ask("Hello"), answer("Hi", usage=usage), needs)
     for name, content in THINKING.items():
         request = ask(
             "Think.", tools=(WEATHER, TIME), thinking=ThinkingConfig(mode="adaptive", effort="low")
         )
-        found[name] = Conversation(request, answer(*content), frozenset({"thinking"}))
+        is_signed = any(getattr(block, "state", None) is not None for block in content)
+        needs = frozenset({"thinking", "signatures"} if is_signed else {"thinking"})
+        found[name] = Conversation(request, answer(*content), needs)
     for name, request in _requests().items():
         found[name] = Conversation(request, answer("Fine."), _NEEDS.get(name, frozenset()))
     cited = Text(
         "Water boils at 100°C.",
         (Citation(url="https://example.com/water", title="Water", cited_text="boils"),),
     )
-    found["cited_text"] = Conversation(ask("When does water boil?"), answer(cited))
+    found["cited_text"] = Conversation(
+        ask("When does water boil?"), answer(cited), frozenset({"citations"})
+    )
     refused = answer(Refusal("I cannot help with that."), stop="refusal")
     found["refusal_in_words"] = Conversation(ask("Help me"), refused)
     return found

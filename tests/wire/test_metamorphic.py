@@ -81,6 +81,19 @@ def answers(draw: st.DrawFn) -> ChatResponse:
     )
 
 
+def fit(answer: ChatResponse, *names: str) -> ChatResponse:
+    """The answer without what one of the dialects has no place for: signatures, cached tokens."""
+    if "ollama_chat" not in names or answer.usage is None:
+        return answer
+    (choice,) = answer.choices
+    content = tuple(
+        Thinking(block.text) if isinstance(block, Thinking) else block for block in choice.content
+    )
+    usage = msgspec.structs.replace(answer.usage, cache_read_tokens=0)
+    choices = (msgspec.structs.replace(choice, content=content),)
+    return msgspec.structs.replace(answer, choices=choices, usage=usage)
+
+
 @st.composite
 def told(draw: st.DrawFn, answer: ChatResponse) -> list[Event]:
     """The answer as some provider might stream it: any pieces, calls interleaved in any way."""
@@ -154,7 +167,7 @@ def read(name: str, pieces: list[bytes]) -> list[Event]:
 @laws
 @given(data=st.data())
 def test_whole_is_streamed_however_it_is_cut(name: str, data: st.DataObject) -> None:
-    answer = data.draw(answers())
+    answer = fit(data.draw(answers()), name)
     events = data.draw(told(answer))
     assert essence(collect(events)) == essence(answer)
     streamed = collect(read(name, chunked(data.draw, written(name, events))))
@@ -169,13 +182,16 @@ def test_whole_is_streamed_however_it_is_cut(name: str, data: st.DataObject) -> 
 @given(data=st.data())
 def test_there_and_back_is_the_same(first: str, second: str, data: st.DataObject) -> None:
     """Through two dialects in a row, streamed: nothing both can say is lost."""
-    answer = data.draw(answers())
+    answer = fit(data.draw(answers()), first, second)
     stream = written(first, data.draw(told(answer)))
     stream = written(second, read(first, chunked(data.draw, stream)))
     back = collect(read(first, [written(first, read(second, chunked(data.draw, stream)))]))
     assert unordered(back) == unordered(answer)
-    kept = [b.state.data for b in back.choices[0].content if isinstance(b, Thinking) and b.state]
-    given_states = [
-        b.state.data for b in answer.choices[0].content if isinstance(b, Thinking) and b.state
-    ]
-    assert kept == given_states
+    assert signed(back) == signed(answer)
+
+
+def signed(answer: ChatResponse) -> list[str]:
+    """Chat's own state, which field its reasoning came in, is no signature."""
+    blocks = (block for block in answer.choices[0].content if isinstance(block, Thinking))
+    states = (block.state for block in blocks if block.state is not None)
+    return [state.data for state in states if state.dialect != "openai_chat"]

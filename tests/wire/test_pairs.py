@@ -42,7 +42,9 @@ from tests.wire.conversations import CONVERSATIONS, Conversation, essence, turns
 CANNOT: dict[str, frozenset[str]] = {
     "bedrock_converse": frozenset({"image_urls"}),
     "cohere_chat": frozenset({"documents", "image_results"}),
-    "ollama_chat": frozenset({"documents", "image_urls"}),
+    "ollama_chat": frozenset(
+        {"cached_usage", "citations", "documents", "image_urls", "signatures"}
+    ),
 }
 """What a dialect has no place for, in the words of `Conversation.needs`."""
 

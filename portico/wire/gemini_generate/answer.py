@@ -21,6 +21,7 @@ from portico.types.chat import (
     ToolCall,
 )
 from portico.wire.base import ReplyContext, Unsupported
+from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.contents import read_parts
 from portico.wire.gemini_generate.errors import error_of
 from portico.wire.gemini_generate.grounding import (
@@ -29,7 +30,7 @@ from portico.wire.gemini_generate.grounding import (
     write_grounding,
     write_logprobs,
 )
-from portico.wire.gemini_generate.parts import NAME, CallIds, PartWriter
+from portico.wire.gemini_generate.parts import NAME, PartWriter
 from portico.wire.gemini_generate.usage import read_usage, write_usage
 from portico.wire.json_io import (
     MalformedError,

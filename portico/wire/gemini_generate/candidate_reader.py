@@ -27,9 +27,10 @@ from portico.types.chat_stream import (
     TextDelta,
     ThinkingDelta,
 )
+from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.answer import stop_reason
 from portico.wire.gemini_generate.grounding import read_citations, read_logprobs
-from portico.wire.gemini_generate.parts import CallIds, Part, read_part
+from portico.wire.gemini_generate.parts import Part, read_part
 
 
 class CandidateReader:

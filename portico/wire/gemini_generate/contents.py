@@ -24,10 +24,10 @@ from portico.types.chat import (
     ToolResult,
 )
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.parts import (
     NAME,
     SKIP_VALIDATION,
-    CallIds,
     FunctionResponse,
     PartWriter,
     camel,

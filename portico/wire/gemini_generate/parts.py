@@ -38,6 +38,7 @@ from portico.types.chat import (
     Video,
 )
 from portico.wire.base import Unsupported
+from portico.wire.call_ids import CallIds
 from portico.wire.json_io import MalformedError, arguments_object, compact, convert, fields_of
 from portico.wire.state import seal, unseal
 
@@ -112,36 +113,6 @@ class Part(msgspec.Struct, rename="camel"):
 
 _KNOWN: Final = fields_of(Part)
 _NESTED: Final = ("inlineData", "fileData", "functionCall", "functionResponse")
-
-
-class CallIds:
-    """Ids for calls that came without, and the call that a result without id answers.
-
-    Results without an id answer the first open call of their name, as they do for Google.
-    """
-
-    __slots__ = ("_count", "_open", "_prefix")
-
-    def __init__(self, prefix: str = "call_") -> None:
-        self._prefix = prefix
-        self._count = 0
-        self._open: list[tuple[str, str]] = []
-
-    def call(self, name: str, id: str | None) -> str:
-        id = id or self._made()
-        self._open.append((name, id))
-        return id
-
-    def result(self, name: str, id: str | None) -> str:
-        for i, (called, made) in enumerate(self._open):
-            if made == id or (not id and called == name):
-                del self._open[i]
-                return made
-        return id or self._made()
-
-    def _made(self) -> str:
-        self._count += 1
-        return f"{self._prefix}{self._count}"
 
 
 def camel(value: JsonObject) -> JsonObject:

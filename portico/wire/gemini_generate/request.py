@@ -12,6 +12,7 @@ import msgspec
 
 from portico.types.chat import ChatRequest, Home, JsonObject, Message
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.contents import ContentWriter, read_contents, read_parts
 from portico.wire.gemini_generate.parameters import (
     name_foreign,
@@ -21,7 +22,7 @@ from portico.wire.gemini_generate.parameters import (
     read_thinking,
     write_config,
 )
-from portico.wire.gemini_generate.parts import NAME, CallIds, camel
+from portico.wire.gemini_generate.parts import NAME, camel
 from portico.wire.gemini_generate.tools import (
     read_tool_config,
     read_tools,

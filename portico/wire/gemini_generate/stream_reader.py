@@ -20,11 +20,12 @@ from portico.types.chat_stream import (
     StreamStart,
     UsageUpdate,
 )
+from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.answer import block_reason, call_ids
 from portico.wire.gemini_generate.candidate_reader import CandidateReader
 from portico.wire.gemini_generate.errors import error_of
 from portico.wire.gemini_generate.json_array import ArraySplitter
-from portico.wire.gemini_generate.parts import NAME, CallIds, Part, camel, is_plain
+from portico.wire.gemini_generate.parts import NAME, Part, camel, is_plain
 from portico.wire.gemini_generate.usage import UsageFields, normal
 from portico.wire.json_io import MalformedError, decode_object, malformed
 from portico.wire.sse import SseSplitter

@@ -1,0 +1,33 @@
+"""Ollama's own chat, both sides: the module that satisfies `wire.base.ChatDialect`.
+
+Streams are JSON, a line each (`application/x-ndjson`), and the default.
+"""
+
+from portico.types.chat import Home
+from portico.wire.base import ReplyContext, Unsupported
+from portico.wire.ollama_chat.answer import read_response, write_response
+from portico.wire.ollama_chat.errors import read_error, write_error
+from portico.wire.ollama_chat.messages import NAME
+from portico.wire.ollama_chat.request import read_request, write_request
+from portico.wire.ollama_chat.stream_reader import ChatStreamReader
+from portico.wire.ollama_chat.stream_writer import ChatStreamWriter
+
+__all__ = [
+    "NAME",
+    "read_error",
+    "read_request",
+    "read_response",
+    "stream_reader",
+    "stream_writer",
+    "write_error",
+    "write_request",
+    "write_response",
+]
+
+
+def stream_reader(*, home: Home | None = None) -> ChatStreamReader:
+    return ChatStreamReader(home)
+
+
+def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> ChatStreamWriter:
+    return ChatStreamWriter(context, unsupported)
