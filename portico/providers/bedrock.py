@@ -30,6 +30,10 @@ _HOST: Final = re.compile(
     r"(?P<rest>amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"
 )
 _PRIVATE: Final = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d+)\.vpce\.amazonaws\.com")
+_RUNTIME: Final = frozenset(
+    {"bedrock_converse", "bedrock_invoke", "titan_embed", "bedrock_cohere_embed", "bedrock_rerank"}
+)
+"""What is said to `/model/<id>/…`."""
 _BINARY_STREAM: Final = (b"application/vnd.amazon.eventstream",)
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -53,8 +57,8 @@ def prepare(
     origin, region, service = _place(provider.origin, deployment.region)
     passed: tuple[bytes, ...] = TRACE
     accept: Fields = []
-    if service == "bedrock-mantle" or provider.base_path.endswith("/openai/v1"):
-        target = _own_target(deployment, task)
+    if service == "bedrock-mantle" or task.dialect not in _RUNTIME:
+        target = _own_target(deployment, task, service)
         stream_types = EVENT_STREAM if task.stream else ()
         if task.dialect == "anthropic_messages":
             passed = (b"anthropic-beta", b"anthropic-version", *TRACE)
@@ -63,7 +67,8 @@ def prepare(
         action, body = _runtime(task, body, forwarded) or (None, body)
         if action is None:
             raise no_address(task, provider)
-        target = f"{provider.base_path}/model/{segment(deployment.model)}/{action}"
+        base = provider.base_path.removesuffix("/openai/v1")
+        target = f"{base}/model/{segment(deployment.model)}/{action}"
         stream_types = _BINARY_STREAM if task.stream else ()
         kind = "application/vnd.amazon.eventstream" if task.stream else "application/json"
         accept = [("accept", kind)]
@@ -116,15 +121,20 @@ def _place(origin: Origin, region: str | None) -> tuple[Origin, str | None, str]
     return Origin(origin.scheme, host, origin.port), region, service
 
 
-def _own_target(deployment: Deployment, task: Task) -> str:
-    """Below these addresses Bedrock has the paths of Anthropic and of OpenAI as they are."""
+def _own_target(deployment: Deployment, task: Task, service: str) -> str:
+    """Below these addresses Bedrock has the paths of Anthropic and of OpenAI as they are.
+
+    Of the two services only Mantle has Anthropic's.
+    """
     provider = deployment.provider
+    base = provider.base_path.removesuffix("/v1").removesuffix("/openai")
+    base = base.removesuffix("/anthropic")
     if task.dialect == "anthropic_messages" and task.operation in ANTHROPIC_PATHS:
-        base = provider.base_path.removesuffix("/v1").removesuffix("/openai")
-        base = base.removesuffix("/anthropic")
-        return f"{base}/anthropic/v1{ANTHROPIC_PATHS[task.operation]}"
-    if task.dialect.startswith("openai_") and task.path is not None:
-        return f"{provider.base_path}{task.path}"
+        if service == "bedrock-mantle" or provider.base_path.endswith("/anthropic"):
+            return f"{base}/anthropic/v1{ANTHROPIC_PATHS[task.operation]}"
+    elif task.dialect.startswith("openai_") and task.path is not None:
+        own = "/v1" if service == "bedrock-mantle" else "/openai/v1"
+        return f"{base}{own}{task.path}"
     raise no_address(task, provider)
 
 
@@ -135,10 +145,10 @@ def _runtime(task: Task, body: bytes, forwarded: Headers) -> tuple[str, bytes] |
             return ("converse-stream" if task.stream else "converse"), body
         case "bedrock_converse", "count_tokens":
             return "count-tokens", b'{"input":{"converse":%b}}' % body
-        case (("bedrock_invoke" | "anthropic_messages"), "chat"):
+        case "bedrock_invoke", "chat":
             action = "invoke-with-response-stream" if task.stream else "invoke"
             return action, _claude(body, forwarded)
-        case (("bedrock_invoke" | "anthropic_messages"), "count_tokens"):
+        case "bedrock_invoke", "count_tokens":
             # The body of an InvokeModel call, which cannot be one without a limit.
             inner = edited(_claude(body, forwarded), without=(), first={"max_tokens": 1})
             return "count-tokens", _ENCODER.encode(

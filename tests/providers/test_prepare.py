@@ -94,6 +94,7 @@ stream = Task("chat", "anthropic_messages", stream=True)
 count = Task("count_tokens", "anthropic_messages")
 gemini = Task("chat", "gemini_generate")
 gemini_stream = Task("chat", "gemini_generate", stream=True)
+invoke = Task("chat", "bedrock_invoke")
 openai = Task("chat", "openai_chat", path=CHAT)
 openai_stream = Task("chat", "openai_chat", stream=True, path=CHAT)
 responses = Task("response", "openai_responses", path="/responses")
@@ -366,7 +367,7 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
     ),
     "bedrock invoke": (
         BEDROCK,
-        chat,
+        invoke,
         KEY,
         f"{BEDROCK_PATH}/invoke",
         {"accept": JSON, **SENT_KEY},
@@ -395,6 +396,22 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
         "/openai/v1/chat/completions",
         SENT_KEY,
         SSE,
+    ),
+    "bedrock as OpenAI, bare address": (
+        BEDROCK,
+        openai,
+        KEY,
+        "/openai/v1/chat/completions",
+        SENT_KEY,
+        (),
+    ),
+    "bedrock Converse, address of the other": (
+        deployment("bedrock", f"{bedrock_url('us-east-1')}/openai/v1", BEDROCK_MODEL),
+        converse,
+        KEY,
+        f"{BEDROCK_PATH}/converse",
+        {"accept": JSON, **SENT_KEY},
+        (),
     ),
     "mantle as OpenAI": (MANTLE, responses, KEY, "/v1/responses", SENT_KEY, ()),
     "mantle Claude": (
@@ -469,7 +486,7 @@ BODIES: dict[str, tuple[Deployment, Task, bytes]] = {
     ),
     "bedrock invoke": (
         BEDROCK,
-        chat,
+        invoke,
         b'{"anthropic_version":"bedrock-2023-05-31","messages":[],"n":1.50}',
     ),
 }
@@ -489,7 +506,9 @@ def test_a_model_named_twice_is_taken_out_twice() -> None:
 
 def test_what_is_counted_at_bedrock_is_the_call_that_would_be_made() -> None:
     body = b'{"model":"m","messages":[]}'
-    outer = msgspec.json.decode(prepared(BEDROCK, count, KEY, body=body).body)
+    outer = msgspec.json.decode(
+        prepared(BEDROCK, Task("count_tokens", "bedrock_invoke"), KEY, body=body).body
+    )
     inner = base64.b64decode(outer["input"]["invokeModel"]["body"])
     assert inner == b'{"max_tokens":1,"anthropic_version":"bedrock-2023-05-31","messages":[]}'
     task = Task("count_tokens", "bedrock_converse")
@@ -530,7 +549,7 @@ def test_the_clients_version_and_betas_reach_anthropic() -> None:
 
 
 def test_betas_are_in_the_body_at_bedrock_and_in_a_field_at_vertex() -> None:
-    body = msgspec.json.decode(prepared(BEDROCK, stream, KEY, forwarded=CLIENT).body)
+    body = msgspec.json.decode(prepared(BEDROCK, invoke, KEY, forwarded=CLIENT).body)
     assert body["anthropic_beta"] == ["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"]
     request = prepared(CLAUDE, stream, TOKEN, forwarded=CLIENT)
     fields = parsed(request)[1]
@@ -653,6 +672,7 @@ NOWHERE = [
     (GEMINI, openai),
     (VERTEX, embedding),
     (BEDROCK, gemini),
+    (BEDROCK, chat),
     (MANTLE, gemini),
     (COHERE, chat),
     (OLLAMA, gemini),
