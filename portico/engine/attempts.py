@@ -56,27 +56,25 @@ class Served(msgspec.Struct):
     answer: HttpResponse | StreamRelay
 
 
-class _Course:
-    """Where a call is on its way: the route, the deployments tried, the routes visited, and the
+class _Course(msgspec.Struct, eq=False):
+    """Where a call is on its way: the route, the routes visited, the deployments tried, and the
     fallbacks of earlier routes that have not had their turn.
     """
 
-    __slots__ = ("request", "route", "tried", "visited", "waiting", "wished")
-
-    def __init__(self, route: BoundRoute, request: RoutingRequest, wished: tuple[str, ...]) -> None:
-        self.route = route
-        self.request = request
-        self.tried: tuple[str, ...] = ()
-        self.visited: tuple[str, ...] = (route.route.name,)
-        self.waiting: tuple[str, ...] = ()
-        self.wished = wished
-        """The client's own fallbacks: they come before those of the routes."""
+    route: BoundRoute
+    request: RoutingRequest
+    wished: tuple[str, ...]
+    """The client's own fallbacks: they come before those of the routes."""
+    visited: tuple[str, ...]
+    tried: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
     """Raises the error of the last attempt when routing says that no other may help."""
     route = snapshot.bind(call.route)
-    course = _Course(route, route.demand.of(call), admission.wished_fallbacks(snapshot, call))
+    wished = admission.wished_fallbacks(snapshot, call)
+    course = _Course(route, route.demand.of(call), wished, (call.route.name,))
     explains = explaining.is_wanted(call)
     while True:
         now = gateway.clock()

@@ -68,7 +68,7 @@ async def run(gateway: Gateway, call: Call) -> None:
         if status == _NEVER_ANSWERED:
             call.responder.abort()
         del gateway.calls[call]
-        if call.attempts:
+        if call.attempts and not call.is_settled:
             settle.finish(gateway, call, status)
         seconds = gateway.clock() - call.received_at
         gateway.meter.http_request(call.endpoint.name, status, seconds)

@@ -26,6 +26,8 @@ from portico.routing.health import Lease
 from portico.types.call import Attempt, AttemptRecord, Call, CallRecord
 from portico.types.usage import Spend, Usage
 
+_SAYS_NOTHING = (Cancelled, Draining)
+"""Ends that teach nothing about a deployment."""
 _NO_METADATA: dict[str, Any] = {}
 _UNPRICED = Spend(cost_nanousd=None, unpriced=("model",))
 _FREE = Spend(cost_nanousd=0)
@@ -135,7 +137,7 @@ def _free(
     gateway: Gateway, lease: Lease, now: float, usage: Usage | None, error: GatewayError | None
 ) -> None:
     """Give the deployment's place back, and let its health learn from how the attempt ended."""
-    if isinstance(error, Cancelled | Draining):
+    if error is not None and isinstance(error, _SAYS_NOTHING):
         health.released(lease, now)
         return
     output = usage.total_output_tokens if usage is not None else None

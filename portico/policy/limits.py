@@ -81,7 +81,9 @@ class RateWindow:
         change = used - reserved
         if change == 0:
             return
-        bucket = self._advance(int(now * _PER_WIDTH))
+        bucket = int(now * _PER_WIDTH)
+        if bucket != self._newest:
+            bucket = self._advance(bucket)
         then = int(reserved_at * _PER_WIDTH)
         if then > self._newest - _BUCKETS:
             bucket = then

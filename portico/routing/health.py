@@ -136,17 +136,14 @@ class DeploymentState:
         )
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """One attempt's hold on a deployment."""
 
-    __slots__ = ("at", "first_at", "is_open", "state", "tokens")
-
-    def __init__(self, state: DeploymentState, at: float, tokens: int) -> None:
-        self.state = state
-        self.at = at
-        self.tokens = tokens
-        self.first_at: float | None = None
-        self.is_open = True
+    state: DeploymentState
+    at: float
+    tokens: int
+    first_at: float | None = None
+    is_open: bool = True
 
 
 def started(state: DeploymentState, now: float, tokens: int = 0) -> Lease:
