@@ -19,6 +19,7 @@ from portico.api.pages import Pages
 from portico.config.load import Loaded
 from portico.config.schema import Config, PrometheusSettings, ServerConfig
 from portico.engine.assembly import build_snapshot
+from portico.engine.gate import Gate
 from portico.engine.gateway import Gateway
 from portico.engine.snapshot import Snapshot
 from portico.errors import ConfigError
@@ -90,6 +91,7 @@ class App:
             events=self.integrations,
             meter=self.metrics,
             log=self.log,
+            gate=_gate(config.server),
         )
         self._adopted(snapshot)
         pages = Pages(
@@ -275,6 +277,19 @@ def _server_limits(server: ServerConfig) -> ServerLimits:
         keep_alive_s=server.limits.keep_alive,
         max_body_bytes=server.max_body_size,
         max_connections=server.max_connections or ServerLimits().max_connections,
+    )
+
+
+def _gate(server: ServerConfig) -> Gate | None:
+    limits = server.limits
+    if limits.max_in_flight is None:
+        return None
+    return Gate(
+        max_in_flight=limits.max_in_flight,
+        max_queued=limits.max_queued,
+        patience_s=limits.queue_timeout,
+        clock=time.monotonic,
+        loop=asyncio.get_running_loop(),
     )
 
 

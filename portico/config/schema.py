@@ -141,6 +141,20 @@ class ServerLimits(Section, frozen=True, kw_only=True):
     keep_alive: Annotated[
         PositiveSeconds, Meta(description="Seconds an idle client connection is kept.")
     ] = 75.0
+    max_in_flight: Annotated[
+        Count | None,
+        Meta(
+            description="Calls under way at once; unset is no limit. Those beyond wait in line, "
+            "then get 503 with `retry-after`."
+        ),
+    ] = None
+    max_queued: Annotated[
+        int,
+        Meta(description="Calls that may wait in line when `max_in_flight` is reached.", ge=0),
+    ] = 100
+    queue_timeout: Annotated[
+        PositiveSeconds, Meta(description="Seconds that a call waits in line at most.")
+    ] = 2.0
     drain_delay: Annotated[
         Seconds,
         Meta(description="Seconds between `not ready` and closing the listener when stopping."),
@@ -689,6 +703,15 @@ class KeyConfig(Section, frozen=True, kw_only=True):
     ] = None
     admin: Annotated[bool, Meta(description="Lets it use the admin interface.")] = False
     team: Annotated[str | None, Meta(description="Team that its use is counted for.")] = None
+    priority: Annotated[
+        int,
+        Meta(
+            description="Where calls wait in line (`server.limits.max_in_flight`), the higher "
+            "goes first.",
+            ge=-100,
+            le=100,
+        ),
+    ] = 0
     user: Annotated[str | None, Meta(description="User that its use is counted for.")] = None
 
     @property

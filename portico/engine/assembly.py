@@ -335,6 +335,7 @@ def _principals(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[byt
             expires_at=key.expires_at_s,
             team=key.team,
             user=key.user,
+            priority=key.priority,
         )
         for key in keys
     }

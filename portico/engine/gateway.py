@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from portico.engine.conversations import Conversations
+from portico.engine.gate import Gate
 from portico.engine.snapshot import Snapshot
 from portico.http.base import Pool
 from portico.integrations.base import Meters, Observers
@@ -45,12 +46,14 @@ class Gateway:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.pools = pools
         self.journal = journal
         self.events = events
         self.meter = meter
+        self.gate = gate
         self.log = log
         self.clock = clock
         self.wall = wall

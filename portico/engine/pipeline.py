@@ -38,6 +38,7 @@ def receive(
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
     status = _NEVER_ANSWERED
+    gate = None
     try:
         snapshot = gateway.snapshot
         call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
@@ -47,6 +48,9 @@ async def run(gateway: Gateway, call: Call) -> None:
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         if snapshot.rules:
             call.route = admission.follow_rules(snapshot, call)
+        if gateway.gate is not None:
+            await gateway.gate.enter(call.principal)
+            gate = gateway.gate
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)
         if isinstance(served.answer, StreamRelay):
@@ -68,6 +72,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         if status == _NEVER_ANSWERED:
             call.responder.abort()
         del gateway.calls[call]
+        if gate is not None:
+            gate.leave(call.principal)
         if call.attempts and not call.is_settled:
             settle.finish(gateway, call, status)
         seconds = gateway.clock() - call.received_at

@@ -17,3 +17,5 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     team: str | None = None
     user: str | None = None
+    priority: int = 0
+    """Where calls wait in line, the higher goes first."""
