@@ -166,7 +166,7 @@ def _cite(content: tuple[Block, ...], citations: tuple[Citation, ...]) -> tuple[
 
 def stop_reason(finish_reason: str | None, *, has_calls: bool) -> StopReason:
     stop = STOPS.get(finish_reason or "", "other")
-    return "tool_calls" if stop == "end" and has_calls else stop
+    return "tool_calls" if has_calls and stop in ("end", "other") else stop
 
 
 def finish_reason(stop: StopReason, native: str | None, *, is_own: bool) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from portico.errors import GatewayError, UpstreamError
 from portico.types.chat import JsonObject
 from portico.types.http import Headers, HttpHead
-from portico.wire.json_io import MalformedError, compact, decode, encode
+from portico.wire.json_io import MalformedError, decode, encode
 from portico.wire.upstream_errors import unread_error, upstream_error
 
 _STATUS_BY_WORD: Final = {
@@ -62,12 +62,12 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
 
 
 def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
-    """`error` is the envelope's inside; `status` below 400 is that of an error inside a stream."""
+    """`error` is the envelope's inside; `status` below 300 is that of an error inside a stream."""
     if not isinstance(error, dict):
-        words = error if isinstance(error, str) else compact(error)
-        return upstream_error(status if status >= 400 else 502, words, headers=headers)
+        words = error if isinstance(error, str) else ""
+        return upstream_error(status if status >= 300 else 502, words, headers=headers)
     word, message = error.get("status"), error.get("message")
-    if status < 400:
+    if status < 300:
         code = error.get("code")
         known = _STATUS_BY_WORD.get(word) if isinstance(word, str) else None
         is_status = isinstance(code, int) and 400 <= code < 600
@@ -75,12 +75,9 @@ def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
     details = _details(error)
     reason = _text(details.get("ErrorInfo"), "reason")
     means = 401 if status == 400 and reason in _KEY_REASONS else status
-    wait = _text(details.get("RetryInfo"), "retryDelay")
-    if wait is not None and wait.endswith("s") and b"retry-after" not in headers:
-        headers = {**headers, b"retry-after": wait[:-1].encode()}
     read = upstream_error(
         means,
-        message if isinstance(message, str) else compact(error),
+        message if isinstance(message, str) else "",
         code=None if reason is None else reason.lower(),
         kind=word if isinstance(word, str) else None,
         param=_field(details.get("BadRequest")),

@@ -7,17 +7,15 @@ from typing import Any
 
 from portico.errors import GatewayError, UpstreamError
 from portico.types.http import Headers, HttpHead
-from portico.wire.json_io import MalformedError, compact, decode, encode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.json_io import MalformedError, decode, encode
+from portico.wire.upstream_errors import unread_error, upstream_error
 
 
 def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        is_page = text.startswith("<")
-        return upstream_error(head.status, "" if is_page else text, headers=head.headers)
+        return unread_error(head, body)
     error = value.get("error", value) if isinstance(value, dict) else value
     return error_of(error, head.status, head.headers)
 
@@ -26,8 +24,8 @@ def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
     """`error` is a sentence, or an object with a `message`."""
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         error = error["message"]
-    words = error if isinstance(error, str) else compact(error)
-    return upstream_error(status if status >= 400 else 500, words, headers=headers)
+    words = error if isinstance(error, str) else ""
+    return upstream_error(status if status >= 300 else 500, words, headers=headers)
 
 
 def write_error(error: GatewayError, /) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from portico.errors import UpstreamError
 from portico.types.http import Headers, HttpHead
-from portico.wire.json_io import MalformedError, compact, decode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.json_io import MalformedError, decode, encode
+from portico.wire.upstream_errors import unread_error, upstream_error
 
 _STATUS_BY_WORD: Final = {
     "invalid_request_error": 400,
@@ -57,9 +57,7 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        is_page = text.startswith("<")
-        return upstream_error(head.status, "" if is_page else text, headers=head.headers)
+        return unread_error(head, body)
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict):
@@ -68,19 +66,20 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
 
 
 def error_of(error: Any, status: int, headers: Headers) -> UpstreamError:
-    """`error` is the envelope's inside; `status` below 400 asks the error itself for one."""
+    """`error` is the envelope's inside; `status` below 300 asks the error itself for one."""
     if not isinstance(error, dict):
-        words = error if isinstance(error, str) else compact(error)
-        return upstream_error(status if status >= 400 else 502, words, headers=headers)
+        words = error if isinstance(error, str) else ""
+        return upstream_error(status if status >= 300 else 502, words, headers=headers)
     kind, code, param = error.get("type"), error.get("code"), error.get("param")
-    message = error.get("message") or error.get("detail") or error
+    message = error.get("message") or error.get("detail")
     return upstream_error(
-        status if status >= 400 else _own_status(code, kind),
-        message if isinstance(message, str) else compact(message),
+        status if status >= 300 else _own_status(code, kind),
+        message if isinstance(message, str) else "",
         code=code if isinstance(code, str) else None,
         kind=kind if isinstance(kind, str) else None,
         param=param if isinstance(param, str) else None,
         headers=headers,
+        body=encode(error),
     )
 
 
