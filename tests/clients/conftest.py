@@ -63,3 +63,39 @@ def gateway(upstream: Aimock, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     with portico(tmp_path_factory.mktemp("portico"), config) as running:
         yield running
+
+
+MODELS = {
+    "openai_chat": "gpt-4o-mini",
+    "openai_responses": "gpt-5-mini",
+    "anthropic_messages": "claude-sonnet-4-6",
+    "gemini_generate": "gemini-2.5-flash",
+    "cohere_chat": "command-a-03-2025",
+}
+"""What the gateway of `dialects` offers: a model of a provider of each."""
+
+_DIALECTS = """
+providers:
+  - {{name: chat, provider_type: deepseek, base_url: "{upstream}/v1", {more}
+     models: [{openai_chat}]}}
+  - {{name: responses, provider_type: openai_compatible, base_url: "{upstream}/v1", {more}
+     dialect: openai_responses, models: [{openai_responses}]}}
+  - {{name: messages, provider_type: anthropic, base_url: "{upstream}", {more}
+     models: [{anthropic_messages}]}}
+  - {{name: generate, provider_type: gemini, base_url: "{upstream}/v1beta", {more}
+     models: [{gemini_generate}]}}
+  - {{name: cohere, provider_type: cohere, base_url: "{upstream}/v2", {more}
+     dialect: cohere_chat, models: [{cohere_chat}]}}
+keys:
+  - {{name: all, key: {key}}}
+"""
+
+
+@pytest.fixture(scope="session")
+def dialects(upstream: Aimock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A gateway in front of one server that speaks five dialects."""
+    config = _DIALECTS.format(
+        upstream=upstream.server.url, key=KEY, more="api_key: sk-upstream-0123456789,", **MODELS
+    )
+    with portico(tmp_path_factory.mktemp("dialects"), config) as running:
+        yield running
