@@ -435,6 +435,29 @@ def test_each_mode_goes_home(mode: str) -> None:
     assert write(read(tools=tools, toolConfig=calling))[0]["toolConfig"] == calling
 
 
+def test_a_choice_without_functions_is_not_sent() -> None:
+    tools = (ServerTool("openai_chat", "web_search", {}),)
+    written, dropped = write(foreign(tools=tools, tool_choice=ToolChoice("auto")))
+    assert "tools" not in written
+    assert "toolConfig" not in written
+    assert dropped == ["tools.web_search"]
+
+
+@pytest.mark.parametrize(
+    ("said", "tier", "written"),
+    [
+        ("STANDARD", "default", "standard"),
+        ("flex", "flex", "flex"),
+        ("PRIORITY", "priority", "priority"),
+        ("unspecified", None, None),
+    ],
+)
+def test_service_tiers(said: str, tier: str | None, written: str | None) -> None:
+    request = read(serviceTier=said)
+    assert request.service_tier == tier
+    assert write(request)[0].get("serviceTier") == written
+
+
 def test_a_schema_of_openapi_becomes_json_schema() -> None:
     schema = {
         "type": "OBJECT",

@@ -311,9 +311,10 @@ def test_foreign_parameters_are_written_or_named() -> None:
         "format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}},
         "verbosity": "low",
     }
-    assert (written["max_output_tokens"], written["temperature"], written["user"]) == (9, 0.5, "u")
+    assert (written["max_output_tokens"], written["temperature"], written["user"]) == (16, 0.5, "u")
     assert written["include"] == ["message.output_text.logprobs"]
     assert dropped == [
+        "max_tokens",
         "stop",
         "top_k",
         "frequency_penalty",

@@ -51,8 +51,11 @@ class _Request(msgspec.Struct, rename="camel"):
 
 _KNOWN: Final = fields_of(_Request)
 _MODEL: Final = "models/"
-_TIERS: Final = {"auto": "standard", "default": "standard", "standard": "standard"} | {
-    tier: tier for tier in ("flex", "priority")
+_TIERS: Final = {
+    "auto": "standard",
+    "default": "standard",
+    "flex": "flex",
+    "priority": "priority",
 }
 
 
@@ -102,9 +105,14 @@ def _read(raw: JsonObject, model: str | None, stream: bool) -> ChatRequest:
         modalities=tuple(word.lower() for word in config.response_modalities or ()),
         stream=stream,
         include_usage=True,
-        service_tier=None if asked.service_tier is None else asked.service_tier.lower(),
+        service_tier=_read_tier(asked.service_tier),
         extra=extra,
     )
+
+
+def _read_tier(tier: str | None) -> str | None:
+    word = (tier or "unspecified").lower()
+    return {"standard": "default", "unspecified": None}.get(word, word)
 
 
 def write_request(
@@ -116,8 +124,6 @@ def write_request(
         written["generationConfig"] = config
     if request.service_tier is not None:
         tier = _TIERS.get(request.service_tier)
-        if request.dialect == NAME:
-            tier = request.service_tier
         if tier is None:
             unsupported("service_tier", NAME)
         else:
@@ -138,9 +144,11 @@ def _write_prompt(request: ChatRequest, unsupported: Unsupported, home: Home | N
     system, contents = writer.write(request.messages)
     if system:
         written["systemInstruction"] = {"parts": system}
-    if request.tools:
-        written["tools"] = write_tools(request.tools, unsupported, is_own=is_own)
-        if request.tool_choice is not None:
+    tools = write_tools(request.tools, unsupported, is_own=is_own)
+    if tools:
+        written["tools"] = tools
+        has_functions = any("functionDeclarations" in tool for tool in tools)
+        if request.tool_choice is not None and (has_functions or is_own):
             own_mode = request.extra.get("~mode") if is_own else None
             calling = write_tool_choice(request.tool_choice, own_mode)
             written["toolConfig"] = {"functionCallingConfig": calling}

@@ -173,8 +173,9 @@ def write_request(
     is_own = request.dialect == NAME
     written: JsonObject = {"model": request.model}
     tools = _chosen(request.tools, request.tool_choice, unsupported)
-    if tools:
-        written["tools"] = list(_write_tools(tools, unsupported, is_own))
+    functions = list(_write_tools(tools, unsupported, is_own))
+    if functions:
+        written["tools"] = functions
     written["messages"] = MessageWriter(unsupported, is_own=is_own).write(request.messages)
     sampling = request.sampling
     options: JsonObject = {}

@@ -43,6 +43,8 @@ from portico.wire.openai_responses.tools import (
 ENCRYPTED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
 
+MIN_OUTPUT_TOKENS: Final = 16
+
 _EFFORTS: Final[frozenset[str]] = frozenset(get_args(Effort))
 INSTRUCTIONS: Final = "~instructions"
 """Among a system message's extra: it came as `instructions`."""
@@ -213,10 +215,11 @@ def write_request(
         said = (block.text for block in messages[0].content if isinstance(block, Text))
         written["instructions"] = "".join(said)
         messages = messages[1:]
-    if request.tools:
-        own_tools = request.extra.get("~tools") if is_own else None
-        written["tools"] = own_tools or write_tools(request.tools, unsupported, is_own=is_own)
-    if request.tools or is_own:
+    own_tools = request.extra.get("~tools") if is_own else None
+    tools = own_tools or write_tools(request.tools, unsupported, is_own=is_own)
+    if tools:
+        written["tools"] = tools
+    if tools or is_own:
         if request.tool_choice is not None:
             written["tool_choice"] = write_tool_choice(request.tool_choice, request.tools)
         if request.parallel_tool_calls is not None:
@@ -225,7 +228,7 @@ def write_request(
     if messages or not is_own:
         written["input"] = writer.write(messages)
     for field, value in (
-        ("max_output_tokens", request.max_tokens),
+        ("max_output_tokens", _limit(request.max_tokens, is_own, unsupported)),
         ("temperature", request.sampling.temperature),
         ("top_p", request.sampling.top_p),
         ("top_logprobs", request.sampling.top_logprobs),
@@ -249,6 +252,14 @@ def write_request(
     if request.stream:
         written["stream"] = True
     return encode(written)
+
+
+def _limit(max_tokens: int | None, is_own: bool, unsupported: Unsupported) -> int | None:
+    """Clients of others ask for one token to see whether all is well; less than 16 is refused."""
+    if is_own or max_tokens is None or max_tokens >= MIN_OUTPUT_TOKENS:
+        return max_tokens
+    unsupported("max_tokens", NAME)
+    return MIN_OUTPUT_TOKENS
 
 
 def write_text(request: ChatRequest) -> JsonObject:
