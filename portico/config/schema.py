@@ -51,6 +51,7 @@ DIALECTS: dict[str, str] = {
         "anthropic_messages",
         "gemini_generate",
         "bedrock_converse",
+        "bedrock_invoke",
         "cohere_chat",
         "ollama_chat",
     )
