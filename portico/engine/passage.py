@@ -151,9 +151,26 @@ def _bytes_pass(call: Call, provider: Provider, conversations: Conversations) ->
         if previous and conversations.has(call.principal.key_id, previous, call.at):
             return False  # it is kept here, so no provider has it
         return provider.serves_responses or provider.dialect == _RESPONSES
-    # A whole request inside that of `countTokens` names a model too, and is written anew.
-    names_models = call.endpoint.operation == "count_tokens" and _INNER in call.request.body
-    return provider.dialect == call.endpoint.dialect and not names_models
+    if provider.dialect != call.endpoint.dialect:
+        return False
+    match call.endpoint.operation:
+        case "chat":
+            return not _is_misplaced(call)
+        case "count_tokens":
+            # A whole request inside that of `countTokens` names a model too, and is written anew.
+            return _INNER not in call.request.body
+        case _:
+            return True
+
+
+def _is_misplaced(call: Call) -> bool:
+    """Is it a body of Responses, sent to Chat Completions? Cursor does so, and wants chunks of a
+    chat for an answer.
+    """
+    body = call.request.body
+    return (
+        b'"messages"' not in body and b'"input"' in body and call.endpoint.dialect == "openai_chat"
+    )
 
 
 _INNER = b'"generateContentRequest"'
@@ -320,6 +337,10 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
 
 
 def _read(client: ClientDialect, call: Call) -> ChatRequest:
+    if _is_misplaced(call):
+        from portico.wire.openai_responses.request import read_request
+
+        return read_request(call.request.body)
     if call.addressed is None:
         return client.read_request(call.request.body)
     return client.read_request(
