@@ -16,6 +16,7 @@ from portico.providers.heads import EVENT_STREAM, TRACE, no_address, request, se
 from portico.types.credential import Credential
 from portico.types.deployment import Deployment
 from portico.types.http import Headers, HttpRequest, Timeouts
+from portico.wire.gemini_generate.vertex import for_vertex
 
 ANTHROPIC_VERSION: Final = "vertex-2023-10-16"
 _WIDE: Final = frozenset({"us", "eu"})
@@ -49,6 +50,7 @@ def prepare(
         case "gemini_generate", "chat" | "count_tokens":
             method = GEMINI_STREAM if task.stream else GEMINI_METHODS[task.operation]
             path = f"{_model(deployment.model, 'google')}:{method}"
+            body = for_vertex(body)
         case "anthropic_messages", "chat":
             method = "streamRawPredict" if task.stream else "rawPredict"
             path = f"{_model(deployment.model, 'anthropic')}:{method}"
