@@ -473,7 +473,18 @@ class TimeoutsConfig(Section, frozen=True, kw_only=True):
     ] = None
     idle: Annotated[
         PositiveSeconds | None,
-        Meta(description="Between two pieces. Built in: `server.stream_idle_timeout`."),
+        Meta(
+            description="Between two pieces; comments that only keep a stream open put it off "
+            "once. Built in: `server.stream_idle_timeout`."
+        ),
+    ] = None
+    min_rate: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Least bytes a second of a stream; 0 is none. Built in: 0."),
+    ] = None
+    rate_window: Annotated[
+        PositiveSeconds | None,
+        Meta(description=f"Over which `min_rate` is taken. Built in: {_TIMERS.rate_window:g}."),
     ] = None
     total: Annotated[
         PositiveSeconds | None,
@@ -564,6 +575,13 @@ class RouteConfig(Section, frozen=True, kw_only=True):
         TimeoutsConfig()
     )
     retries: Annotated[RetriesConfig, Meta(description="Tries of this route.")] = RetriesConfig()
+    buffered: Annotated[
+        bool,
+        Meta(
+            description="Hold each streamed answer back until it is whole, at most 16 MiB: one "
+            "that breaks then begins anew elsewhere, unseen, and is paid for."
+        ),
+    ] = False
     max_cost_usd: Annotated[
         Price | None,
         Meta(

@@ -179,6 +179,7 @@ class _House:
             == "error",
             affinity=self._affinity(route),
             max_cost_nanousd=_nanousd(route.max_cost_usd),
+            buffered=route.buffered,
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -194,6 +195,7 @@ class _House:
             == "error",
             affinity=self._affinity(route),
             max_cost_nanousd=_nanousd(route.max_cost_usd),
+            buffered=route.buffered,
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:

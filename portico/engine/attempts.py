@@ -24,6 +24,7 @@ from portico.errors import (
     UpstreamProtocol,
 )
 from portico.logs import scrub
+from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
 from portico.routing.health import DeploymentState, Lease
 from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
@@ -201,21 +202,23 @@ async def _attempt(
     except UpstreamError as error:
         call.upstream_s += gateway.clock() - now
         conceal(error, target.deployment.provider)
-        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=error)
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=error)
         raise
     except asyncio.CancelledError:
         attempt.partial = True
         left = Cancelled("The client left before the answer was complete.")
-        settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=left)
+        settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=left)
         raise
     except Exception as error:
         ours = error if isinstance(error, GatewayError) else InternalError("The gateway failed.")
         settle.end_attempt(gateway, call, target, attempt, lease, usage=None, error=ours)
         raise
-    attempt.first_byte_at = here = gateway.clock()
+    here = gateway.clock()
     call.upstream_s += here - now
+    if attempt.first_byte_at is None:
+        attempt.first_byte_at = here
     if call.streamed:
-        health.first_event(lease, here)
+        health.first_event(lease, attempt.first_byte_at)
     return Served(target, attempt, lease, passage, answer)
 
 
@@ -235,7 +238,7 @@ async def _ask(
     if isinstance(answer, HttpResponse):
         _check(answer, passage)
         raise UpstreamProtocol("The provider was asked for a stream and answered with a whole.")
-    relay = StreamRelay(answer, passage.tap)
+    relay = StreamRelay(answer, passage.tap, upstream.timeouts)
     try:
         await relay.begun()
     except asyncio.CancelledError:
@@ -245,8 +248,33 @@ async def _ask(
     if error is not None:
         answer.close()
         raise error
+    if call.route.buffered:
+        attempt.first_byte_at = gateway.clock()
+        await _buffer(call, attempt, relay)
     call.streamed = True
     return relay
+
+
+async def _buffer(call: Call, attempt: Attempt, relay: StreamRelay) -> None:
+    """Hold the whole answer back: the client has seen nothing of one that breaks, and another may
+    begin anew. What the broken one generated is paid for all the same.
+    """
+    error: GatewayError | None = None
+    is_whole = False
+    try:
+        await relay.whole()
+        error = relay.failure()
+        is_whole = error is None
+    finally:
+        if not is_whole:
+            relay.unwatch()
+            relay.stream.close()
+            attempt.partial = True
+            attempt.usage = relay.tap.usage or estimated_usage(
+                len(call.request.body), relay.tap.events
+            )
+    if error is not None:
+        raise error
 
 
 def _check(response: HttpResponse, passage: Passage) -> None:

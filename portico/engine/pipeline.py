@@ -101,9 +101,7 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
     try:
         now = gateway.clock()
         gateway.meter.overhead(now - call.received_at - call.upstream_s)
-        responder.watch(
-            gone=gateway.calls[call].cancel, pause=relay.stream.pause, resume=relay.stream.resume
-        )
+        responder.watch(gone=gateway.calls[call].cancel, pause=relay.pause, resume=relay.resume)
         relay.start(responder, fields.served(call, served, relay.head.headers, now))
         await relay.ended()
         failure = relay.failure()
@@ -114,6 +112,7 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
         error = _interruption(gateway, call)
         raise
     finally:
+        relay.unwatch()
         if error is not None:
             relay.stream.close()
             attempt.partial = True

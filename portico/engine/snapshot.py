@@ -76,6 +76,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     refuses_unsupported: bool = False
     affinity: bool = False
     max_cost_nanousd: int | None = None
+    buffered: bool = False
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -95,6 +96,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             refuses_unsupported=self.refuses_unsupported,
             affinity=self.affinity,
             max_cost_nanousd=self.max_cost_nanousd,
+            buffered=self.buffered,
         )
 
 

@@ -129,6 +129,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Is a field that a provider cannot be told an error? Else it is dropped and named."""
     affinity: bool = False
     """Keep a session on one deployment while its load allows: provider prompt caches hit."""
+    buffered: bool = False
+    """Hold each streamed answer back until it is whole, so that a broken one may begin anew."""
     max_cost_nanousd: int | None = None
     """The most that a call may be expected to cost; deployments where it would be more, or that
     have no price, are left out."""

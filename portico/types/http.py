@@ -48,7 +48,9 @@ class Timeouts(msgspec.Struct, frozen=True):
 
     `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the
     answer's first; `first_event` from there to the first byte of a streamed body; `idle` between
-    two pieces of a body; `total` from the first byte sent to the end.
+    two pieces of a body, and bounds how long a stream may send comments only; `total` from the
+    first byte sent to the end. A stream that sends less than `min_rate` bytes a second over
+    `rate_window` seconds has timed out too; 0 asks for none.
     """
 
     connect: float = 5.0
@@ -56,6 +58,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     first_event: float = 120.0
     idle: float = 90.0
     total: float = 3600.0
+    min_rate: float = 0.0
+    rate_window: float = 10.0
 
 
 class HttpRequest(msgspec.Struct):

@@ -272,7 +272,7 @@ class MediaTap:
         self.is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        self.events = 1
+        self.events += 1
         return data
 
     def close(self) -> bytes:
