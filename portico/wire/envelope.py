@@ -21,6 +21,7 @@ _VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"')
 _AT = re.compile(r" - at `\$\.?(.*)`$")
 _JSON_NAMES = {"str": "string", "int": "integer", "bool": "boolean", "float": "number"}
 _PYTHON_NAMES = re.compile(r"\b(?:str|int|bool|float)\b")
+_BACKSLASH = 0x5C
 _USAGE_ON = b'"stream_options":{"include_usage":true},'
 
 
@@ -129,7 +130,7 @@ def _is_plain(body: bytes) -> bool:
 
     Text that a client escaped because it is not ASCII does not matter. One byte is found faster.
     """
-    return b"\\" not in body or b"\\u006" not in body
+    return _BACKSLASH not in body or b"\\u006" not in body
 
 
 def _rebuild(body: bytes, model: bytes, *, add_usage: bool) -> bytes:

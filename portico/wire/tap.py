@@ -149,10 +149,11 @@ class StreamTap:
     def _is_marked(self, data: bytes) -> bool:
         """May there be something in it to look at? OpenAI says `"usage":null` in every event but
         the last."""
+        # `find`: `in` takes what it looks for as a number first, and clears the error it gets.
         return (
-            b"[DONE]" in data
-            or b'"error"' in data
-            or (b'"usage"' in data and data.count(b'"usage"') != data.count(_NO_USAGE_YET))
+            data.find(b"[DONE]") >= 0
+            or data.find(b'"error"') >= 0
+            or (data.find(b'"usage"') >= 0 and data.count(b'"usage"') != data.count(_NO_USAGE_YET))
             or (self._is_response and any(mark in data for mark in _RESPONSE_MARKS))
         )
 
