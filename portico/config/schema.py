@@ -363,6 +363,14 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
             description="Requests in flight for each model; unset is no limit (the reference: 10)."
         ),
     ] = None
+    adaptive_concurrency: Annotated[
+        bool,
+        Meta(
+            description="Find out how many requests it takes at once: fewer after a 429, a "
+            "time-out or a late first event, more while all is well; at most "
+            "`max_concurrent_requests`."
+        ),
+    ] = False
     timeout: Annotated[
         Annotated[float, Meta(gt=0, le=3600)] | None,
         Meta(description="Seconds an answer may take to begin: `first_byte` and `first_event`."),

@@ -235,7 +235,12 @@ class _House:
                 weight=weight,
                 priority=priority,
                 order=target.order if target is not None else 0,
-                limits=Limits(config.rpm, config.tpm, config.max_concurrent_requests),
+                limits=Limits(
+                    config.rpm,
+                    config.tpm,
+                    config.max_concurrent_requests,
+                    adaptive=config.adaptive_concurrency,
+                ),
                 circuit=self._circuit,
                 region=config.region,
                 tags=config.tags + (target.tags if target is not None else ()),

@@ -11,12 +11,14 @@ Pure: `now` is monotonic seconds and is passed in, and so is randomness. One own
 
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
+from math import inf
 from random import Random
 
 import msgspec
 
-from portico.errors import GatewayError
+from portico.errors import GatewayError, UpstreamTimeout
 from portico.routing.circuit import Circuit
+from portico.routing.concurrency import Concurrency
 from portico.routing.effects import effect_of
 from portico.routing.expectation import Expectation
 from portico.routing.meter import Meter
@@ -60,6 +62,7 @@ class DeploymentState:
 
     __slots__ = (
         "circuit",
+        "concurrency",
         "cool_until",
         "cooled_at",
         "cooled_in_a_row",
@@ -95,6 +98,7 @@ class DeploymentState:
         self.credential.members.append(self)
         self.circuit = Circuit(deployment.circuit)
         self.expectation = Expectation()
+        self.concurrency: Concurrency | None = None
         self.in_flight = 0
         self.requests = self.succeeded = self.failed = 0
         self.last_used_at: float | None = None
@@ -112,19 +116,33 @@ class DeploymentState:
     def adopt(self, deployment: Deployment) -> None:
         """Take over a new configuration of the same deployment."""
         limits = deployment.limits
-        most = limits.max_concurrent_requests
         self.deployment = deployment
         self.weight = max(deployment.weight, 1e-6)
-        self.max_in_flight = float("inf") if most is None else most
+        if not limits.adaptive:
+            self.concurrency = None
+        elif self.concurrency is None:
+            self.concurrency = Concurrency()
+        self._bound()
         self.metered = limits.rpm is not None or limits.tpm is not None
         self.meter.limit(limits)
         self.circuit.adopt(deployment.circuit)
         self.mark(hindered=self.hindered)
 
+    def _bound(self) -> None:
+        most = self.deployment.limits.max_concurrent_requests
+        self.max_in_flight = inf if most is None else most
+        if self.concurrency is not None and self.concurrency.limit < self.max_in_flight:
+            self.max_in_flight = int(self.concurrency.limit)
+
+    def rebound(self) -> None:
+        """Take over what `concurrency` has learned."""
+        self._bound()
+        self.mark(hindered=self.hindered)
+
     def mark(self, *, hindered: bool) -> None:
         """Keep `guarded`, which spares a healthy and unlimited deployment every closer look."""
         self.hindered = hindered
-        self.guarded = hindered or self.metered or self.max_in_flight != float("inf")
+        self.guarded = hindered or self.metered or self.max_in_flight != inf
 
     def returns_at(self) -> float:
         """When the last of what keeps it out for a while is over."""
@@ -166,6 +184,9 @@ def first_event(lease: Lease, now: float) -> None:
     lease.first_at = now
     state = lease.state
     state.expectation.first_event(now, now - lease.at)
+    if state.concurrency is not None:
+        state.concurrency.first_event(lease.at, now, state.in_flight)
+        state.rebound()
     if state.circuit.probe is lease:
         state.circuit.probe = None
 
@@ -192,6 +213,9 @@ def finished(
         state.meter.settle(lease.at, now, reserved=lease.tokens, used=used_tokens)
     if error is not None:
         return _learn_error(lease, now, error, rng)
+    if state.concurrency is not None:
+        state.concurrency.succeeded(state.in_flight + 1)
+        state.rebound()
     expectation = state.expectation
     first_at = lease.first_at
     if first_at is None:
@@ -238,6 +262,9 @@ def _learn_error(lease: Lease, now: float, error: GatewayError, rng: Random) -> 
     state.failed += 1
     state.last_error = error.code
     state.last_error_at = now
+    if state.concurrency is not None and (effect == "cool" or isinstance(error, UpstreamTimeout)):
+        state.concurrency.refused(lease.at, now, state.in_flight + 1)
+        state.rebound()
     before = describe(state, now)
     hint = error.retry_after_s
     if effect == "failure":

@@ -1,5 +1,7 @@
 """The administrator's hand on a deployment at run time, and what there is to see of it."""
 
+from math import inf
+
 import msgspec
 
 from portico.routing.health import DeploymentState, describe
@@ -21,6 +23,8 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     rpm: int | None
     tpm: int | None
     max_concurrent_requests: int | None
+    in_flight_limit: int | None
+    """What holds now: the configured one, or less where it is found out."""
     weight: float
     order: int
     priority: int
@@ -55,6 +59,7 @@ def view(state: DeploymentState, now: float) -> DeploymentView:
         rpm=limits.rpm,
         tpm=limits.tpm,
         max_concurrent_requests=limits.max_concurrent_requests,
+        in_flight_limit=None if state.max_in_flight == inf else int(state.max_in_flight),
         weight=deployment.weight,
         order=deployment.order,
         priority=deployment.priority,
@@ -99,6 +104,9 @@ def reset(state: DeploymentState, now: float) -> None:
     state.credential.refused_until = 0.0
     state.credential.refusals = 0
     state.expectation = type(state.expectation)()
+    if state.concurrency is not None:
+        state.concurrency = type(state.concurrency)()
+        state.rebound()
 
 
 def _ms(seconds: float | None) -> float | None:

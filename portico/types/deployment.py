@@ -45,11 +45,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Per deployment; `None` is unlimited. `rpm` and `tpm` are per minute."""
+    """Per deployment; `None` is unlimited. `rpm` and `tpm` are per minute. `adaptive` finds out how
+    many it takes at once, within `max_concurrent_requests`.
+    """
 
     rpm: int | None = None
     tpm: int | None = None
     max_concurrent_requests: int | None = None
+    adaptive: bool = False
 
 
 class CircuitPolicy(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@ keys of one provider are deployments of their own.
 """
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -440,5 +441,17 @@ def test_the_same_deployment_may_be_of_another_tier_in_another_route(tmp_path: P
                     for _ in range(5):
                         answer = await running.ask(http(chat(route)))
                         assert answer.headers["x-portico-deployment"] == seen
+
+    uvloop.run(play())
+
+
+def test_a_provider_may_be_asked_how_much_it_takes(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(refusing(429)) as busy:
+            text = two_of(busy.url, "adaptive_concurrency: true", "weight: 1")
+            async with gateway(tmp_path, text) as running:
+                await running.ask(http(chat()))
+                states = running.app.gateway.snapshot.states
+                assert (states["a/x"].max_in_flight, states["b/x"].max_in_flight) == (1, math.inf)
 
     uvloop.run(play())

@@ -486,6 +486,7 @@ def test_the_view_shows_it_all(make_state: MakeState, rng: random.Random) -> Non
         rpm=9,
         tpm=None,
         max_concurrent_requests=None,
+        in_flight_limit=None,
         weight=1.0,
         order=0,
         priority=0,
