@@ -18,11 +18,11 @@ _BOTH: Final[tuple[ChatDialect, ...]] = (
     gemini_generate,
     openai_responses,
     ollama_chat,
+    cohere_chat,
 )
 _PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
     bedrock_converse,
     bedrock_invoke,
-    cohere_chat,
 )
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}

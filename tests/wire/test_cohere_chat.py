@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from portico.errors import UnsupportedParameter
+from portico.errors import InvalidRequest, UnsupportedParameter
 from portico.types.chat import (
     CacheMarker,
     ChatRequest,
@@ -30,9 +30,20 @@ from portico.types.chat import (
     ToolResult,
     UrlSource,
 )
-from portico.types.chat_stream import StreamError
+from portico.types.chat_stream import (
+    ArgumentsDelta,
+    BlockStart,
+    BlockStop,
+    Event,
+    Finish,
+    StreamEnd,
+    StreamError,
+    StreamStart,
+    TextDelta,
+    UsageUpdate,
+)
 from portico.types.usage import Usage
-from portico.wire.base import Dropped, refuse
+from portico.wire.base import Dropped, ReplyContext, refuse
 from portico.wire.cohere_chat import dialect
 from tests.wire.conversations import PDF, PIXEL, ask, assistant, result, user
 
@@ -274,6 +285,92 @@ def test_usage_is_what_is_billed(fields: Any, usage: Usage) -> None:
 )
 def test_a_broken_stream_says_why(payload: bytes, words: str) -> None:
     reader = dialect.stream_reader(home=HOME)
-    told = [*reader.feed(b"data: " + payload + b"\n\n"), *reader.close()]
-    assert isinstance(told[-1], StreamError)
-    assert words in told[-1].error.message
+    read = [*reader.feed(b"data: " + payload + b"\n\n"), *reader.close()]
+    assert isinstance(read[-1], StreamError)
+    assert words in read[-1].error.message
+
+
+# Clients.
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": ["Hi"]}, "messages[0]"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]},
+            "messages[0].tool_calls[0]",
+        ),
+        ({"tools": [{"type": "function"}]}, "tools[0]"),
+        ({"tool_choice": "auto"}, "tool_choice"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"thinking": {"type": "adaptive"}}, "thinking.type"),
+        ({"k": "many"}, "k"),
+    ],
+)
+def test_a_bad_request_says_where(fields: Any, param: str) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    with pytest.raises(InvalidRequest) as raised:
+        dialect.read_request(json.dumps(body).encode())
+    assert raised.value.param == param
+
+
+def test_to_require_one_tool_is_to_name_it() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    body = {"model": "m", "messages": [], "tools": [tool], "tool_choice": "REQUIRED"}
+    request = dialect.read_request(json.dumps(body).encode())
+    assert request.tool_choice == ToolChoice("required", ("f",))
+    assert json.loads(dialect.write_request(request, unsupported=refuse)) == body
+
+
+def told(*events: Event, id: str = "call-1") -> list[Any]:
+    """What a client is sent for these events, as objects."""
+    context = ReplyContext(request=ask("?"), id=id, now=1)
+    writer = dialect.stream_writer(context=context, unsupported=Dropped())
+    stream = b"".join(map(writer.write, events)) + writer.close()
+    return [json.loads(event.partition(b"data: ")[2]) for event in stream.split(b"\n\n") if event]
+
+
+def test_a_stream_is_told_in_order_with_the_usage_at_its_end() -> None:
+    sent = told(
+        StreamStart(dialect="x", id="a", model="m"),
+        BlockStart(0, Text("")),
+        TextDelta(0, "Hi"),
+        BlockStop(0),
+        BlockStart(1, ToolCall("c", "f", "")),
+        ArgumentsDelta(1, '{"a":1}'),
+        BlockStop(1),
+        Finish(stop="tool_calls"),
+        UsageUpdate(Usage(input_tokens=3, cache_read_tokens=2, output_tokens=1)),
+        StreamEnd(),
+    )
+    assert [event["type"] for event in sent] == [
+        "message-start",
+        "content-start",
+        "content-delta",
+        "content-end",
+        "tool-call-start",
+        "tool-call-delta",
+        "tool-call-end",
+        "message-end",
+    ]
+    assert [event.get("index") for event in sent] == [None, 0, 0, 0, 0, 0, 0, None]
+    tokens = {"input_tokens": 5, "output_tokens": 1}
+    assert sent[-1]["delta"] == {
+        "finish_reason": "TOOL_CALL",
+        "usage": {"billed_units": tokens, "tokens": tokens, "cached_tokens": 2},
+    }
+
+
+def test_a_stream_that_stops_short_ends_in_an_error() -> None:
+    sent = told(StreamStart(dialect="x", id="", model="m"), BlockStart(0, Text("")))
+    assert sent[0]["id"] == "call-1"
+    assert sent[-1]["delta"]["finish_reason"] == "ERROR"
+    assert "before the answer was complete" in sent[-1]["delta"]["error"]

@@ -6,9 +6,9 @@ request that was given up.
 
 from typing import Final
 
-from portico.errors import UpstreamError
+from portico.errors import GatewayError, UpstreamError
 from portico.types.http import HttpHead
-from portico.wire.json_io import MalformedError, compact, decode
+from portico.wire.json_io import MalformedError, compact, decode, encode
 from portico.wire.upstream_errors import upstream_error
 
 _MEANT: Final = {498: 403, 499: 504}
@@ -32,3 +32,7 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
 def failure(message: str) -> UpstreamError:
     """An error in place of an answer that had begun with 200."""
     return upstream_error(502, message)
+
+
+def write_error(error: GatewayError, /) -> bytes:
+    return encode({"message": error.message})

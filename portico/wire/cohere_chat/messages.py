@@ -1,10 +1,12 @@
-"""Canonical messages to Cohere's, and what a model said back again.
+"""Messages of Cohere's chat to canonical ones and back.
 
 https://docs.cohere.com/reference/chat, …/docs/image-inputs, …/docs/reasoning and
 …/docs/tool-use-citations (2026-11-23). Beside tool calls a model's words are its `tool_plan`.
-Pictures are for users' messages only, and results hold text.
+Pictures are for users' messages only, and results hold text. Foreign state has a field of ours to
+travel in: `signature`, on a `thinking` content or a tool call, which clients give back as it came.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -26,6 +28,7 @@ from portico.types.chat import (
     ProviderState,
     RedactedThinking,
     Refusal,
+    Role,
     Text,
     TextSource,
     Thinking,
@@ -35,7 +38,8 @@ from portico.types.chat import (
 )
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.cohere_chat.tools import NAME
-from portico.wire.json_io import MalformedError, compact, convert
+from portico.wire.json_io import MalformedError, compact, convert, fields_of, unknown
+from portico.wire.state import seal, unseal
 
 THOUGHT: Final = "thinking"
 """The state of thinking in plain words: that it was Cohere's."""
@@ -49,12 +53,21 @@ class _Function(msgspec.Struct):
 class CallFields(msgspec.Struct):
     id: str | None = None
     function: _Function | None = None
+    signature: str | None = None
+
+
+class _ImageUrl(msgspec.Struct):
+    url: str
+    detail: str | None = None
 
 
 class _Content(msgspec.Struct):
     type: str = "text"
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    redacted: bool | None = None
+    image_url: _ImageUrl | None = None
 
 
 class _Source(msgspec.Struct):
@@ -88,7 +101,7 @@ def read_message(message: MessageFields, path: str, home: Home | None) -> tuple[
     else:
         for part in message.content or ():
             if part.type == "thinking":
-                blocks.append(Thinking(part.thinking or "", ProviderState(NAME, THOUGHT, home)))
+                blocks.append(_thought(part, home))
             elif part.text is not None:
                 blocks.append(Text(part.text))
     for i, raw in enumerate(message.citations or ()):
@@ -107,7 +120,27 @@ def read_call(call: CallFields, index: int, path: str) -> ToolCall:
     arguments = call.function.arguments
     if not isinstance(arguments, str):
         arguments = "" if arguments is None else compact(arguments)
-    return ToolCall(call.id or f"call_{index}", call.function.name, arguments)
+    state = unseal(call.signature, NAME) if call.signature else None
+    return ToolCall(call.id or f"call_{index}", call.function.name, arguments, state=state)
+
+
+def _thought(part: _Content, home: Home | None) -> Thinking | RedactedThinking:
+    """Plain words are of whoever said them here; a signature says whose it is."""
+    if not part.signature:
+        return Thinking(part.thinking or "", ProviderState(NAME, THOUGHT, home))
+    state = unseal(part.signature, NAME)
+    return RedactedThinking(state) if part.redacted else Thinking(part.thinking or "", state)
+
+
+def write_thought(block: Thinking | RedactedThinking) -> JsonObject:
+    """For a client: with the state of another dialect sealed in."""
+    text = block.text if isinstance(block, Thinking) else ""
+    written: JsonObject = {"type": "thinking", "thinking": text}
+    if block.state is not None and block.state.dialect != NAME:
+        written["signature"] = seal(block.state, NAME)
+    if isinstance(block, RedactedThinking):
+        written["redacted"] = True
+    return written
 
 
 def read_citation(raw: JsonObject, path: str) -> tuple[int | None, Citation]:
@@ -140,27 +173,101 @@ def _cite(blocks: list[Block], at: int | None, citation: Citation) -> None:
             return
 
 
-class MessageWriter:
-    """Writes the messages of one request."""
+class _Asked(MessageFields):
+    """A message of any role in a request; its content is read part by part."""
 
-    def __init__(self, unsupported: Unsupported, home: Home | None) -> None:
+    role: str | None = None
+    tool_call_id: str | None = None
+
+
+_KNOWN: Final = fields_of(_Asked)
+_ROLES: Final[dict[str, Role]] = {"system": "system", "user": "user", "developer": "developer"}
+
+
+def read_messages(raw: list[Any]) -> tuple[Message, ...]:
+    return tuple(_read_message(message, f"messages[{i}]") for i, message in enumerate(raw))
+
+
+def _read_message(raw: Any, path: str) -> Message:
+    if not isinstance(raw, dict):
+        raise MalformedError("expected a message, an object with a `role`", path)
+    content = raw.get("content")
+    message = convert({**raw, "content": None}, _Asked, path)
+    extra = unknown(raw, _KNOWN) or None
+    if message.role == "assistant":
+        message.content = convert(raw, MessageFields, path).content
+        return Message("assistant", read_message(message, path, None), None, extra)
+    blocks = _read_content(content, f"{path}.content")
+    if message.role == "tool":
+        if message.tool_call_id is None:
+            raise MalformedError("a `tool` message needs its `tool_call_id`", path)
+        return Message("user", (ToolResult(message.tool_call_id, blocks),), None, extra)
+    role = _ROLES.get(message.role or "")
+    if role is None:
+        raise MalformedError(
+            "expected one of `system`, `user`, `assistant`, `tool`", f"{path}.role"
+        )
+    return Message(role, blocks, None, extra)
+
+
+def _read_content(content: Any, path: str) -> tuple[Block, ...]:
+    if content is None or content == "":
+        return ()
+    if isinstance(content, str):
+        return (Text(content),)
+    if not isinstance(content, list):
+        raise MalformedError("expected a string or an array of content parts", path)
+    return tuple(_read_part(part, f"{path}[{i}]") for i, part in enumerate(content))
+
+
+def _read_part(raw: Any, path: str) -> Block:
+    if isinstance(raw, str):
+        return Text(raw)
+    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
+        raise MalformedError("expected a content part, an object with a `type`", path)
+    if raw["type"] not in ("text", "image_url"):
+        return OpaqueBlock(NAME, raw)
+    part = convert(raw, _Content, path)
+    if part.image_url is not None:
+        found = _DATA_URL.match(part.image_url.url)
+        if found is None:
+            return Image(UrlSource(part.image_url.url), part.image_url.detail)
+        data = DataSource(found.group(1).lower(), part.image_url.url[found.end() :])
+        return Image(data, part.image_url.detail)
+    if part.text is None:
+        raise MalformedError(f"a part of type `{part.type}` needs `{part.type}`", path)
+    return Text(part.text)
+
+
+_DATA_URL: Final = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
+
+
+class MessageWriter:
+    """Writes the messages of one request; `is_own` is one that was read from this dialect."""
+
+    def __init__(
+        self, unsupported: Unsupported, home: Home | None, *, is_own: bool = False
+    ) -> None:
         self._unsupported = unsupported
         self._home = home
+        self._is_own = is_own
 
     def write(self, messages: tuple[Message, ...]) -> list[JsonObject]:
         written: list[JsonObject] = []
         for message in messages:
             if message.name is not None:
                 self._unsupported("messages.name", NAME)
-            drop_extra(message.extra, NAME, self._unsupported, "messages.")
+            extra = message.extra if self._is_own and message.extra else {}
+            if not self._is_own:
+                drop_extra(message.extra, NAME, self._unsupported, "messages.")
             if message.role == "assistant":
-                written.append(self._assistant(message.content))
+                written.append({**self._assistant(message.content), **extra})
             elif message.role == "user":
-                written += self._user(message.content)
+                written += ({**item, **extra} for item in self._user(message.content))
             else:
                 content = self._content(message.content)
                 if content:
-                    written.append({"role": "system", "content": content})
+                    written.append({"role": "system", "content": content, **extra})
         return written
 
     def _user(self, content: tuple[Block, ...]) -> Iterable[JsonObject]:
@@ -181,7 +288,9 @@ class MessageWriter:
             self._unsupported("cache_control", NAME)
         texts: list[Block] = []
         for block in result.content:
-            if isinstance(block, Text):
+            if isinstance(block, Text) or (
+                isinstance(block, OpaqueBlock) and block.dialect == NAME
+            ):
                 texts.append(block)
             else:
                 self._unsupported(f"tool_result.{block.__struct_config__.tag}", NAME)
@@ -203,6 +312,12 @@ class MessageWriter:
         parts = self._content(words)
         if parts or not calls:
             written["content"] = parts
+        cited = [c for block in content if isinstance(block, Text) for c in block.citations]
+        own = [c.native for c in cited if c.dialect == NAME and c.native is not None]
+        if len(own) < len(cited):
+            self._unsupported("citations", NAME)
+        if own:
+            written["citations"] = own
         if calls:
             written["tool_calls"] = [self._call(call) for call in calls]
         return written
@@ -231,9 +346,7 @@ class MessageWriter:
         if getattr(block, "cache", None) is not None:
             self._unsupported("cache_control", NAME)
         match block:
-            case Text(text, citations, _, state):
-                if citations:
-                    self._unsupported("citations", NAME)
+            case Text(text, _, _, state):
                 if state is not None:
                     self._unsupported("thought_signature", NAME)
                 return {"type": "text", "text": text} if text else None
@@ -254,6 +367,8 @@ class MessageWriter:
             case Audio(_, _, transcript) if transcript:
                 self._unsupported("content.audio", NAME)
                 return {"type": "text", "text": transcript}
+            case OpaqueBlock(dialect, data) if dialect == NAME:
+                return data
             case OpaqueBlock(_, data):
                 self._unsupported(f"content.{data.get('type')}", NAME)
                 return None

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from portico.errors import UpstreamError, UpstreamProtocol
-from portico.types.chat import Block, Home, ProviderState, Text, Thinking
+from portico.types.chat import Block, Home, ProviderState, RedactedThinking, Text, Thinking
 from portico.types.chat_stream import (
     ArgumentsDelta,
     BlockStart,
@@ -33,6 +33,7 @@ from portico.wire.cohere_chat.messages import THOUGHT, CallFields, read_call, re
 from portico.wire.cohere_chat.tools import NAME
 from portico.wire.json_io import MalformedError, decode_object, malformed
 from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.state import unseal
 
 
 class _Begin(msgspec.Struct):
@@ -47,6 +48,8 @@ class _Content(msgspec.Struct):
     type: str | None = None
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    redacted: bool | None = None
 
 
 class _Message(msgspec.Struct):
@@ -81,12 +84,13 @@ _Key = tuple[str, int]
 class ChatStreamReader:
     """One streamed answer."""
 
-    __slots__ = ("_home", "_is_ended", "_is_started", "_next", "_open", "_splitter")
+    __slots__ = ("_home", "_is_ended", "_is_started", "_next", "_open", "_signed", "_splitter")
 
     def __init__(self, home: Home | None) -> None:
         self._splitter = SseSplitter()
         self._home = home
         self._open: dict[_Key, tuple[int, Block]] = {}
+        self._signed: dict[int, ProviderState] = {}
         self._next = 0
         self._is_started = False
         self._is_ended = False
@@ -150,7 +154,8 @@ class ChatStreamReader:
         message = delta.message or _Message()
         match type:
             case "content-delta":
-                self._content(event.index, message.content or _Content(), events)
+                if message.content is not None:
+                    self._content(event.index, message.content, events)
                 if event.logprobs is not None:
                     events.append(LogprobsDelta(read_logprobs([event.logprobs])))
             case "tool-call-delta":
@@ -197,12 +202,17 @@ class ChatStreamReader:
 
     def _content(self, at: int, content: _Content, events: list[Event]) -> None:
         key = ("content", at)
+        if content.signature and content.redacted:
+            self._begin(key, RedactedThinking(unseal(content.signature, NAME)), events)
+            return
         is_thought = content.type == "thinking" or content.thinking is not None
         index = self._begin(key, Thinking("") if is_thought else Text(""), events)
         block = self._open[key][1]
         if isinstance(block, Thinking):
             if content.thinking:
                 events.append(ThinkingDelta(index, content.thinking))
+            if content.signature:
+                self._signed[index] = unseal(content.signature, NAME)
         elif content.text:
             events.append(TextDelta(index, content.text))
 
@@ -212,7 +222,8 @@ class ChatStreamReader:
             return
         index, block = opened
         if isinstance(block, Thinking):
-            events.append(SignatureDelta(index, ProviderState(NAME, THOUGHT, self._home)))
+            state = self._signed.pop(index, None) or ProviderState(NAME, THOUGHT, self._home)
+            events.append(SignatureDelta(index, state))
         events.append(BlockStop(index))
 
     def _cite(self, raw: dict[str, Any], events: list[Event]) -> None:
