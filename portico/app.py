@@ -27,12 +27,13 @@ from portico.http.client import HttpPool
 from portico.http.echo import EchoPool
 from portico.http.proxies import read_proxies
 from portico.http.server import Server, ServerLimits
+from portico.http.tokens import Held, find_source
 from portico.integrations.gateway_metrics import GatewayMetrics
 from portico.integrations.manager import IntegrationManager
 from portico.integrations.prometheus import PrometheusConfig, PrometheusIntegration
 from portico.policy.pricing import PriceTable
 from portico.stores.journal import FileJournal
-from portico.types.deployment import Deployment
+from portico.types.deployment import Deployment, Provider
 from portico.types.http import Request, Responder
 from portico.types.secret import Secret
 from portico.wire.openai_error import write_error
@@ -83,6 +84,8 @@ class App:
             integrations=self.integrations.stats,
         )
         self.pool = HttpPool(proxies=read_proxies(self._environ))
+        self._direct_pool = HttpPool()
+        self._held: dict[str, Held] = {}
         snapshot = self._snapshot(config, None)
         self.gateway = Gateway(
             snapshot=snapshot,
@@ -136,7 +139,23 @@ class App:
             admin_key=self._admin_key,
             before=before,
             now=time.time(),
+            hold=self._hold,
         )
+
+    def _hold(self, provider: Provider) -> Held | None:
+        """The credential of a cloud provider that was given no key; it outlives a reload."""
+        held = self._held.get(provider.name)
+        if held is None:
+            source = find_source(
+                provider.type,
+                self._environ,
+                pool=self.pool,
+                direct=self._direct_pool,
+                read=lambda path: Path(path).expanduser().read_text("utf-8"),
+            )
+            if source is not None:
+                held = self._held[provider.name] = Held(source)
+        return held
 
     def _adopted(self, snapshot: Snapshot) -> None:
         """Tell the observers which label values are to be expected."""
@@ -211,6 +230,9 @@ class App:
         await self.integrations.shutdown()
         if self._control_plane is not None:
             await self._control_plane.shutdown()
+        for held in self._held.values():
+            await held.close()
+        await self._direct_pool.close()
         await self.pool.close()
         self.journal.close()
 

@@ -25,6 +25,7 @@ from portico.config.schema import (
 from portico.engine.provider_set import KnownProvider, known_providers
 from portico.engine.snapshot import ModelListing, RoutePattern, Snapshot, Target
 from portico.errors import ConfigError
+from portico.http.base import HeldCredential
 from portico.policy.pricing import PriceTable
 from portico.routing.rules import Rule
 from portico.types.deployment import (
@@ -32,6 +33,7 @@ from portico.types.deployment import (
     Deployment,
     Fallbacks,
     Limits,
+    Provider,
     RetryPolicy,
     Route,
 )
@@ -41,6 +43,8 @@ from portico.types.secret import Secret
 
 _FREE = {"input": Decimal(0), "output": Decimal(0), "query": Decimal(0)}
 
+Hold = Callable[[Provider], HeldCredential | None]
+
 
 def build_snapshot(
     config: Config,
@@ -49,8 +53,10 @@ def build_snapshot(
     admin_key: Secret | None,
     before: Snapshot | None,
     now: float,
+    hold: Hold = lambda provider: None,
 ) -> Snapshot:
-    """`before` hands its states on; `now` is UTC epoch seconds, for `created` in model lists.
+    """`before` hands its states on; `now` is UTC epoch seconds, for `created` in model lists;
+    `hold` finds the credential of a cloud provider without a key.
 
     Raises `ConfigError` that lists every problem, one a line.
     """
@@ -65,7 +71,7 @@ def build_snapshot(
         patterns=tuple(house.patterns()),
         aliases=dict(config.model_aliases),
         listings=tuple(house.listings()),
-        make_target=_target_maker(config.pricing.models, providers),
+        make_target=_target_maker(config.pricing.models, providers, hold),
         created_at=int(now),
         rules=tuple(_rule(rule) for rule in config.rules),
         before=before,
@@ -355,10 +361,12 @@ def _principals(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[byt
 def _target_maker(
     overrides: Mapping[str, ModelPrice],
     providers: Mapping[str, KnownProvider],
+    hold: Hold,
 ) -> Callable[[Deployment], Target]:
     def make(deployment: Deployment) -> Target:
         known = providers[deployment.provider.name]
-        return Target(deployment, _prices(deployment, known, overrides))
+        held = None if deployment.provider.api_key else hold(deployment.provider)
+        return Target(deployment, _prices(deployment, known, overrides), held)
 
     return make
 

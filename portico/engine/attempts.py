@@ -20,9 +20,11 @@ from portico.errors import (
     GatewayError,
     InternalError,
     NotSupported,
+    UpstreamAuthentication,
     UpstreamError,
     UpstreamProtocol,
 )
+from portico.http.base import HeldCredential
 from portico.logs import scrub
 from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
@@ -192,6 +194,8 @@ async def _attempt(
     now: float,
 ) -> Served:
     target = snapshot.target(state.deployment)
+    if target.held is not None:
+        await _refresh(gateway, target, target.held)
     passage = plan(call, target, gateway.conversations)
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
@@ -201,6 +205,8 @@ async def _attempt(
             answer.body, attempt.usage = passage.whole(answer.body)
     except UpstreamError as error:
         call.upstream_s += gateway.clock() - now
+        if isinstance(error, UpstreamAuthentication):
+            _doubt(target)
         conceal(error, target.deployment.provider)
         settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=error)
         raise
@@ -220,6 +226,24 @@ async def _attempt(
     if call.streamed:
         health.first_event(lease, attempt.first_byte_at)
     return Served(target, attempt, lease, passage, answer)
+
+
+async def _refresh(gateway: Gateway, target: Target, held: HeldCredential) -> None:
+    """See that the target has a credential that can be used now."""
+    try:
+        target.credential = held.current() or await held.fresh()
+    except GatewayError as error:
+        name = target.deployment.provider.name
+        gateway.log.error("no credential for the provider %s: %s", name, error.message)
+        raise UpstreamAuthentication(
+            f"The gateway has no usable credential for the provider {name}; its log says why."
+        ) from error
+
+
+def _doubt(target: Target) -> None:
+    """The provider refused the credential; one that was fetched is fetched again."""
+    if target.held is not None and target.credential is not None:
+        target.held.refused(target.credential)
 
 
 async def _ask(

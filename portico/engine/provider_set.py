@@ -17,6 +17,8 @@ from portico.types.deployment import Provider
 from portico.types.http import Origin
 from portico.types.secret import Secret
 
+CLOUD_TYPES = frozenset({"azure", "azure_ai", "bedrock", "bedrock_mantle", "vertex_ai"})
+"""Without a key, their credentials are found as the cloud's own tools find them."""
 ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
 
 
@@ -79,7 +81,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
     key = own or first_key(row, environ) or Secret("")
     if config.settings.skip_api_key:
         key = Secret("")
-    elif row.needs_key and row.location == "cloud" and not key:
+    elif row.needs_key and row.location == "cloud" and not key and row.name not in CLOUD_TYPES:
         names = " or ".join(row.key_env)
         raise ConfigError(f"no api_key; give one here, or set {names}.")
     return Provider(

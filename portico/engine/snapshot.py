@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from portico.engine.demand import Demand, Price
+from portico.http.base import HeldCredential
 from portico.policy import pricing
 from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
@@ -36,13 +37,28 @@ MAX_MODEL_NAME: Final = 256
 class Target:
     """A deployment with all that can be made ready before the first call: heads and prices."""
 
-    __slots__ = ("_prefixes", "_preparers", "credential", "deployment", "model_json", "prices")
+    __slots__ = (
+        "_prefixes",
+        "_preparers",
+        "credential",
+        "deployment",
+        "held",
+        "model_json",
+        "prices",
+    )
 
-    def __init__(self, deployment: Deployment, prices: PriceTable | None) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        prices: PriceTable | None,
+        held: HeldCredential | None = None,
+    ) -> None:
         self.deployment = deployment
         self.prices = prices
         self.model_json = json_string(deployment.model)
         self.credential = static_credential(deployment.provider)
+        self.held = held
+        """Where the credential comes from if it expires; `credential` is then the last one."""
         self._prefixes: dict[str, bytes] = {}
         self._preparers: dict[str, Preparer | None] = {}
 

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from portico.types.credential import Credential
 from portico.types.http import HttpHead, HttpRequest, HttpResponse, StreamSink
 
 
@@ -38,3 +39,16 @@ class Pool(Protocol):
 
     async def open(self, request: HttpRequest) -> HttpResponse | UpstreamStream:
         """A stream if the answer is one (see `HttpRequest.stream_types`), else the whole answer."""
+
+
+class HeldCredential(Protocol):
+    """A credential that expires, held fresh for all requests to one provider."""
+
+    def current(self) -> Credential | None:
+        """The credential, if it can be used now; else `await fresh()`."""
+
+    async def fresh(self) -> Credential:
+        """Wait for a usable one; raises `GatewayError` that says what is missing."""
+
+    def refused(self, credential: Credential) -> None:
+        """The provider refused it: fetch another for the next request."""
