@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from portico.api import replies
 from portico.api.cors import Cors, CorsResponder
 from portico.api.endpoints import (
+    COHERE_CHAT,
     CONTROL_PATHS,
     GEMINI_PREFIXES,
     GEMINI_VERBS,
@@ -64,6 +65,7 @@ class Dispatcher:
         self._inference: dict[str, InferenceEndpoint] = {
             prefix + endpoint.path: endpoint for endpoint in INFERENCE for prefix in PREFIXES
         }
+        self._inference[COHERE_CHAT.path] = COHERE_CHAT
         self._pages: dict[str, tuple[Page, Handler]] = {}
         self._families: list[tuple[str, Page, Handler]] = []
         for page in PAGES:

@@ -90,6 +90,16 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
 )
 
 
+COHERE_CHAT = InferenceEndpoint(
+    name="cohere_chat",
+    path="/v2/chat",
+    operation="chat",
+    dialect="cohere_chat",
+    streams=True,
+    summary="Cohere's chat, version 2, whole or streamed.",
+)
+"""Under its own path alone, as Cohere's clients know it."""
+
 GENERATE_CONTENT = InferenceEndpoint(
     name="generate_content",
     path="/models/{model}:generateContent",

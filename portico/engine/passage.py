@@ -151,7 +151,8 @@ def _bytes_pass(call: Call, provider: Provider, conversations: Conversations) ->
         if previous and conversations.has(call.principal.key_id, previous, call.at):
             return False  # it is kept here, so no provider has it
         return provider.serves_responses or provider.dialect == _RESPONSES
-    if provider.dialect != call.endpoint.dialect:
+    dialect = call.endpoint.dialect
+    if provider.dialect != dialect or not (dialect == "openai_chat" or dialect in NATIVES):
         return False
     match call.endpoint.operation:
         case "chat":

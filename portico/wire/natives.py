@@ -18,6 +18,8 @@ from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.anthropic_messages import errors as anthropic_errors
 from portico.wire.anthropic_messages import native as anthropic
 from portico.wire.base import Unsupported
+from portico.wire.cohere_chat import errors as cohere_errors
+from portico.wire.cohere_chat import native as cohere
 from portico.wire.gemini_generate import dialect as gemini_generate
 from portico.wire.gemini_generate import errors as gemini_errors
 from portico.wire.gemini_generate import native as gemini
@@ -35,6 +37,9 @@ class Native(msgspec.Struct, frozen=True):
 NATIVES: Final[dict[str, Native]] = {
     "anthropic_messages": Native(
         anthropic.read_answer_usage, anthropic_errors.read_error, anthropic.tap, anthropic.tap
+    ),
+    "cohere_chat": Native(
+        cohere.read_answer_usage, cohere_errors.read_error, cohere.tap, cohere.tap
     ),
     "gemini_generate": Native(
         gemini.read_answer_usage, gemini_errors.read_error, gemini.tap, gemini.ArrayTap

@@ -10,6 +10,7 @@ from tests.clients.conftest import MODELS
 from tests.clients.servers import KEY, Aimock, Server
 
 anthropic = pytest.importorskip("anthropic", reason="needs the official SDKs; see scripts/test")
+cohere = pytest.importorskip("cohere", reason="needs the official SDKs; see scripts/test")
 genai = pytest.importorskip("google.genai", reason="needs the official SDKs; see scripts/test")
 mistralai = pytest.importorskip("mistralai", reason="needs the official SDKs; see scripts/test")
 openai = pytest.importorskip("openai", reason="needs the official SDKs; see scripts/test")
@@ -374,3 +375,41 @@ def test_mistral_tools(mistral: Any, model: str) -> None:
         model=model, messages=[*messages, message, *replies], tools=[OPENAI_TOOL]
     )
     assert told.choices[0].message.content == TOLD
+
+
+# Cohere
+
+
+@pytest.fixture(scope="module")
+def command(dialects: Server) -> Any:
+    return cohere.ClientV2(api_key=KEY, base_url=dialects.url, max_retries=0)
+
+
+@ALL
+def test_cohere_whole_and_streamed(command: Any, model: str) -> None:
+    messages = [{"role": "user", "content": "say hello"}]
+    answer = command.chat(model=model, messages=messages)
+    assert [part.text for part in answer.message.content] == [HELLO]
+    assert answer.finish_reason == "COMPLETE"
+    assert answer.usage.billed_units.output_tokens == 34
+
+    events = list(command.chat_stream(model=model, messages=messages))
+    deltas = [event.delta for event in events if event.type == "content-delta"]
+    assert "".join(delta.message.content.text for delta in deltas) == HELLO
+    assert (events[0].type, events[-1].type) == ("message-start", "message-end")
+    assert events[-1].delta.usage.billed_units.output_tokens == 34
+
+
+@ALL
+def test_cohere_tools(command: Any, model: str) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
+    asked = command.chat(model=model, messages=messages, tools=[OPENAI_TOOL])
+    calls = asked.message.tool_calls
+    assert asked.finish_reason == "TOOL_CALL"
+    assert [json.loads(call.function.arguments) for call in calls] == CITIES
+
+    results = [{"role": "tool", "tool_call_id": call.id, "content": "ok"} for call in calls]
+    told = command.chat(
+        model=model, messages=[*messages, asked.message, *results], tools=[OPENAI_TOOL]
+    )
+    assert told.message.content[0].text == TOLD

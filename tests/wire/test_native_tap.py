@@ -46,6 +46,12 @@ DONE = said("message_stop")
 NOVEL = said("fresh_event", anything=[1, {"error": 5}])
 ERROR = said("error", error={"type": "overloaded_error", "message": "busy"})
 
+HELLO = said("message-start", id="1", delta={"message": {"role": "assistant"}})
+WORD = said("content-delta", index=0, delta={"message": {"content": {"text": 'a "type"'}}})
+UNITS = {"billed_units": {"input_tokens": 7, "output_tokens": 3}}
+BYE = said("message-end", delta={"finish_reason": "COMPLETE", "usage": UNITS})
+SORRY = said("message-end", delta={"finish_reason": "ERROR", "error": "busy"})
+
 READ = Usage(input_tokens=7, output_tokens=3)
 LAST = chunk("", finish="STOP", used=3)
 FAILED = b'data: {"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}\n\n'
@@ -72,7 +78,7 @@ class Case:
         self.expected = (usage, done, error, events)
 
 
-ANTHROPIC, GEMINI = "anthropic_messages", "gemini_generate"
+ANTHROPIC, GEMINI, COHERE = "anthropic_messages", "gemini_generate", "cohere_chat"
 BEGUN = Usage(input_tokens=7)
 CASES = [
     Case("plain", ANTHROPIC, START + BEGIN + PING + TEXT + STOP + END + DONE),
@@ -112,6 +118,24 @@ CASES = [
     ),
     Case("not JSON", ANTHROPIC, START + TEXT + b'data: "error" oops\n\n' + END + DONE),
     Case("nothing", ANTHROPIC, b"", usage=None, done=False, events=0),
+    Case("plain", COHERE, HELLO + WORD + BYE),
+    Case("unknown events", COHERE, HELLO + said("novel") + WORD + BYE),
+    Case("after the end", COHERE, HELLO + WORD + BYE + b"data: [DONE]\n\n", HELLO + WORD + BYE),
+    Case("cut", COHERE, HELLO + WORD + BYE[:40], HELLO + WORD, usage=None, done=False),
+    Case(
+        "an error", COHERE, HELLO + WORD + SORRY, HELLO + WORD, usage=None, done=False, error=True
+    ),
+    Case(
+        "an error alone",
+        COHERE,
+        b'data: {"message":"busy"}\n\n',
+        b"",
+        usage=None,
+        done=False,
+        error=True,
+        events=0,
+    ),
+    Case("nothing", COHERE, b"", usage=None, done=False, events=0),
     Case("plain", GEMINI, chunk("he") + chunk("llo") + LAST, events=3),
     Case("finished in each", GEMINI, chunk("a", finish="STOP") + LAST, events=2),
     Case(
@@ -196,7 +220,7 @@ def test_no_bytes_upset_it(dialect: str, pieces: list[bytes]) -> None:
     assert not tap.is_done or dialect == "gemini_generate"
 
 
-@pytest.mark.parametrize(("dialect", "most_mib"), [(ANTHROPIC, 16), (GEMINI, 32)])
+@pytest.mark.parametrize(("dialect", "most_mib"), [(ANTHROPIC, 16), (GEMINI, 32), (COHERE, 1)])
 def test_an_endless_event_is_refused(dialect: str, most_mib: int) -> None:
     tap = NATIVES[dialect].tap()
     for piece in [b"data: x", *[b"x" * (1 << 20)] * (most_mib - 1)]:
@@ -255,6 +279,8 @@ def test_an_array_that_breaks_ends_in_an_error() -> None:
         (GEMINI, b'{"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":3}}', READ),
         (GEMINI, b'{"usageMetadata":[]}', None),
         (GEMINI, b"\xff", None),
+        (COHERE, json.dumps({"usage": UNITS}).encode(), READ),
+        (COHERE, b'{"usage":5}', None),
     ],
 )
 def test_usage_of_whole_answers(dialect: str, body: bytes, usage: Usage | None) -> None:
