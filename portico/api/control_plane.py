@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import portico
-from portico.api.endpoints import INFERENCE, PAGES, PREFIXES
+from portico.api.endpoints import CALLS, PAGES
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -37,28 +37,28 @@ async def _docs(request: Request) -> Response:
 def openapi() -> dict[str, Any]:
     """OpenAPI 3.1 of every row. Bodies are open objects: what a provider takes goes through."""
     paths: dict[str, Any] = {}
-    for endpoint in INFERENCE:
+    for address, endpoint in CALLS:
         kinds: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
         if endpoint.binary:
             kinds = {"audio/mpeg": {"schema": {"type": "string", "format": "binary"}}}
         elif endpoint.streams:
             kinds["text/event-stream"] = {"schema": {"type": "string"}}
-        required = [] if endpoint.default_model else ["model"]
-        properties: dict[str, Any] = {"model": {"type": "string"}}
-        if endpoint.streams:
-            properties["stream"] = {"type": "boolean"}
-        body = {"type": "object", "required": required, "properties": properties}
-        paths[PREFIXES[0] + endpoint.path] = {
-            "post": {
-                "operationId": endpoint.name,
-                "summary": endpoint.summary,
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": body}},
-                },
-                "responses": _responses(kinds),
-            }
+        body: dict[str, Any] = {"type": "object"}
+        parameters = _parameters(address)
+        if not parameters:
+            body["required"] = [] if endpoint.default_model else ["model"]
+            body["properties"] = {"model": {"type": "string"}}
+            if endpoint.streams:
+                body["properties"]["stream"] = {"type": "boolean"}
+        called: dict[str, Any] = {
+            "operationId": endpoint.name,
+            "summary": endpoint.summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": _responses(kinds),
         }
+        if parameters:
+            called["parameters"] = parameters
+        paths[address] = {"post": called}
     for page in PAGES:
         operation: dict[str, Any] = {
             "operationId": page.name,
@@ -68,10 +68,7 @@ def openapi() -> dict[str, Any]:
         if page.access == "open":
             operation["security"] = []
         if page.takes_id:
-            operation["parameters"] = [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-                for name in _PARAMETER.findall(page.address)
-            ]
+            operation["parameters"] = _parameters(page.address)
         paths[page.address] = {page.method.lower(): operation}
     return {
         "openapi": "3.1.0",
@@ -119,12 +116,18 @@ def _responses(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _parameters(address: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(address)
+    ]
+
+
 def docs_page(base_url: str) -> str:
     """One page that a newcomer can copy from; `base_url` is where it was asked for."""
     rows = "".join(
-        f"<tr><td><code>POST {escape(PREFIXES[0] + one.path)}</code></td>"
-        f"<td>{escape(one.summary)}</td></tr>"
-        for one in INFERENCE
+        f"<tr><td><code>POST {escape(address)}</code></td><td>{escape(one.summary)}</td></tr>"
+        for address, one in CALLS
     ) + "".join(
         f"<tr><td><code>{one.method} {escape(one.address)}</code></td>"
         f"<td>{escape(one.summary)}</td></tr>"

@@ -124,6 +124,16 @@ GEMINI_VERBS = {
 }
 """Verbs that are calls, and whether they stream."""
 
+CALLS: tuple[tuple[str, InferenceEndpoint], ...] = (
+    *((PREFIXES[0] + endpoint.path, endpoint) for endpoint in INFERENCE),
+    *(
+        ("/v1beta" + endpoint.path, endpoint)
+        for endpoint in (GENERATE_CONTENT, GEMINI_COUNT_TOKENS)
+    ),
+    (COHERE_CHAT.path, COHERE_CHAT),
+)
+"""Every call under the one address that the docs show."""
+
 
 class Page(msgspec.Struct, frozen=True):
     """A row that the gateway answers itself; `GET` is `HEAD` too.
