@@ -49,17 +49,16 @@ def passed(headers: Headers, content_type: bytes | None) -> bytes:
     return lines
 
 
-def served(call: Call, by: Served, headers: Headers, now: float) -> bytes:
+def served(call: Call, by: Served, headers: Headers) -> bytes:
     """The fields of a successful answer. `x-portico-cost-usd` is there once the price is known,
     so not on streams, whose head goes out before their usage is."""
     attempt = by.attempt
-    overhead_ms = (now - call.received_at - call.upstream_s) * 1000
     lines = b"%bx-request-id: %b\r\n%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n" % (
         passed(headers, by.passage.content_type),
         call.request_id.encode(),
         _deployment_line(attempt.deployment.id),
         attempt.number,
-        overhead_ms,
+        (call.overhead_s or 0.0) * 1000,
     )
     if attempt.spend is not None:
         cost = settle.cost_of(call)

@@ -77,7 +77,7 @@ async def run(gateway: Gateway, call: Call) -> None:
         if call.attempts and not call.is_settled:
             settle.finish(gateway, call, status)
         seconds = gateway.clock() - call.received_at
-        gateway.meter.http_request(call.endpoint.name, status, seconds)
+        gateway.meter.http_request(call.endpoint.name, status, seconds, call.overhead_s)
 
 
 def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse) -> int:
@@ -86,9 +86,8 @@ def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse)
     usage = settle.usage_of(call, attempt.usage, len(body), 0)
     settle.end_attempt(gateway, call, served.target, attempt, served.lease, usage=usage)
     settle.finish(gateway, call, response.head.status)
-    now = gateway.clock()
-    gateway.meter.overhead(now - call.received_at - call.upstream_s)
-    lines = fields.served(call, served, response.head.headers, now)
+    call.overhead_s = gateway.clock() - call.received_at - call.upstream_s
+    lines = fields.served(call, served, response.head.headers)
     call.responder.send(response.head.status, lines, body)
     return response.head.status
 
@@ -99,10 +98,9 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
     responder = call.responder
     error: GatewayError | None = None
     try:
-        now = gateway.clock()
-        gateway.meter.overhead(now - call.received_at - call.upstream_s)
+        call.overhead_s = gateway.clock() - call.received_at - call.upstream_s
         responder.watch(gone=gateway.calls[call].cancel, pause=relay.pause, resume=relay.resume)
-        relay.start(responder, fields.served(call, served, relay.head.headers, now))
+        relay.start(responder, fields.served(call, served, relay.head.headers))
         await relay.ended()
         failure = relay.failure()
         error = failure

@@ -141,9 +141,9 @@ def _free(
         health.released(lease, now)
         return
     output = usage.total_output_tokens if usage is not None else None
-    used = None
-    if usage is not None and usage.total_input_tokens is not None:
-        used = usage.total_input_tokens + (output or 0)
+    used = usage.total_input_tokens if usage is not None else None
+    if used is not None and output:
+        used += output
     change = health.finished(
         lease, now, error, rng=gateway.rng, used_tokens=used, output_tokens=output
     )

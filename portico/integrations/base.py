@@ -284,10 +284,10 @@ class IntegrationStats(msgspec.Struct, frozen=True):
 class Meters(Protocol):
     """The gateway's own figures, as the engine and the API feed them; `GatewayMetrics` is one."""
 
-    def http_request(self, endpoint: str, status: int, seconds: float) -> None: ...
-
-    def overhead(self, seconds: float) -> None:
-        """Time one call spent in the gateway, without what it waited for the upstream."""
+    def http_request(
+        self, endpoint: str, status: int, seconds: float, overhead_s: float | None = None
+    ) -> None:
+        """`overhead_s`: what a call took in the gateway itself, without waiting for providers."""
 
     def attempt(self, outcome: str) -> None:
         """`outcome` is `success` or a code of `portico.errors`."""

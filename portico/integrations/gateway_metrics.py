@@ -68,7 +68,9 @@ class GatewayMetrics:
         self._cpu = _CpuMeter(monotonic, cpu_time)
         exposition.register(self.registry, self, "gateway metrics")
 
-    def http_request(self, endpoint: str, status: int, seconds: float) -> None:
+    def http_request(
+        self, endpoint: str, status: int, seconds: float, overhead_s: float | None = None
+    ) -> None:
         """`endpoint` is a path template of the table of endpoints, never a client's path."""
         with self._lock:
             durations = self._http_durations.get(endpoint)
@@ -78,10 +80,8 @@ class GatewayMetrics:
             key = (endpoint, status)
             self._http_requests[key] = self._http_requests.get(key, 0) + 1
             durations.observe(seconds if seconds > 0 else 0.0)
-
-    def overhead(self, seconds: float) -> None:
-        with self._lock:
-            self._overheads.observe(seconds if seconds > 0 else 0.0)
+            if overhead_s is not None:
+                self._overheads.observe(overhead_s if overhead_s > 0 else 0.0)
 
     def attempt(self, outcome: str) -> None:
         with self._lock:

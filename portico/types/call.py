@@ -116,6 +116,8 @@ class Call(msgspec.Struct, eq=False):
     status: int = 0
     streamed: bool = False
     upstream_s: float = 0.0
+    overhead_s: float | None = None
+    """The gateway's own time until the answer's head went out; `None` if none did."""
     timeouts: Timeouts | None = None
     """Those of the fallback that the call is on; `None` while it is on its own route."""
     is_settled: bool = False

@@ -57,8 +57,7 @@ def full_page():
     integration.on_llm_error(LlmErrorEvent("c", "gpt", error_type="timeout", latency_ms=3))
     integration.on_embedding_end(EmbeddingEndEvent("d", "emb", total_tokens=3, cost_usd=0.1))
     gateway.configured(3, ["up/gpt", "claude/opus"], at=1_700_000_000.5)
-    gateway.http_request("/v1/chat/completions", 200, 0.02)
-    gateway.overhead(0.00007)
+    gateway.http_request("/v1/chat/completions", 200, 0.02, 0.00007)
     gateway.attempt("success")
     gateway.unpriced("gpt")
     return registry
@@ -66,10 +65,9 @@ def full_page():
 
 def test_the_calls_show_on_the_page(read):
     gateway = GatewayMetrics()
-    gateway.http_request("/v1/chat/completions", 200, 0.02)
+    gateway.http_request("/v1/chat/completions", 200, 0.02, 0.0001)
     gateway.http_request("/v1/chat/completions", 200, 0.04)
     gateway.http_request("/v1/chat/completions", 429, 0.001)
-    gateway.overhead(0.0001)
     gateway.attempt("success")
     gateway.attempt("timeout")
     gateway.attempt("success")
@@ -91,8 +89,8 @@ def test_the_calls_show_on_the_page(read):
 
 def test_a_time_that_is_not_one_counts_as_zero(read):
     gateway = GatewayMetrics()
-    gateway.overhead(-0.1)
-    gateway.overhead(math.nan)
+    gateway.http_request("/v1/models", 200, 0.001, -0.1)
+    gateway.http_request("/v1/models", 200, 0.001, math.nan)
     value = read(gateway.render())
     assert (value("gateway_overhead_seconds_sum"), value("gateway_overhead_seconds_count")) == (
         0,
