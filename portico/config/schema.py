@@ -583,6 +583,14 @@ class RouteConfig(Section, frozen=True, kw_only=True):
         TimeoutsConfig()
     )
     retries: Annotated[RetriesConfig, Meta(description="Tries of this route.")] = RetriesConfig()
+    coalesce: Annotated[
+        bool,
+        Meta(
+            description="Let identical requests of one key that are in flight at the same time "
+            "share one answer, if no chance is in it: embeddings and the like, and whole answers "
+            "with `temperature: 0` or a `seed`."
+        ),
+    ] = False
     buffered: Annotated[
         bool,
         Meta(

@@ -186,6 +186,7 @@ class _House:
             affinity=self._affinity(route),
             max_cost_nanousd=_nanousd(route.max_cost_usd),
             buffered=route.buffered,
+            coalesce=route.coalesce,
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -202,6 +203,7 @@ class _House:
             affinity=self._affinity(route),
             max_cost_nanousd=_nanousd(route.max_cost_usd),
             buffered=route.buffered,
+            coalesce=route.coalesce,
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from portico.engine import explaining, settle
 from portico.engine.attempts import Served
+from portico.engine.coalescing import SharedAnswer
 from portico.errors import GatewayError, MethodNotAllowed
 from portico.types.call import Call
 from portico.types.http import Headers
@@ -69,6 +70,20 @@ def served(call: Call, by: Served, headers: Headers) -> bytes:
     if call.explained:
         lines += explaining.field_line(call.explained)
     return lines
+
+
+def shared(call: Call, answer: SharedAnswer, now: float) -> bytes:
+    """The fields of an answer that another call got."""
+    return (
+        b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: 0\r\n"
+        b"x-portico-overhead-ms: %.3f\r\nx-portico-coalesced: true\r\n"
+        % (
+            passed(answer.headers, answer.content_type),
+            call.request_id.encode(),
+            header_text(answer.deployment),
+            (now - call.received_at - call.upstream_s) * 1000,
+        )
+    )
 
 
 def refused(call: Call) -> bytes:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
+from portico.engine.coalescing import Coalescer
 from portico.engine.conversations import Conversations
 from portico.engine.gate import Gate
 from portico.engine.snapshot import Snapshot
@@ -54,6 +55,7 @@ class Gateway:
         self.events = events
         self.meter = meter
         self.gate = gate
+        self.shared = Coalescer()
         self.log = log
         self.clock = clock
         self.wall = wall

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 
-from portico.engine import admission, attempts, counting, fields, settle
+from portico.engine import admission, attempts, coalescing, counting, fields, settle
 from portico.engine.attempts import Served
+from portico.engine.coalescing import SharedAnswer
 from portico.engine.gateway import Gateway
 from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
@@ -39,6 +40,7 @@ async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
     status = _NEVER_ANSWERED
     gate = None
+    sharing: bytes | None = None
     try:
         snapshot = gateway.snapshot
         call.principal = admission.authenticate(snapshot, call.request.headers, call.at)
@@ -48,6 +50,14 @@ async def run(gateway: Gateway, call: Call) -> None:
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         if snapshot.rules:
             call.route = admission.follow_rules(snapshot, call)
+        if call.route.coalesce:
+            key = coalescing.key_of(call)
+            if key is not None:
+                found = await _join(gateway, call, key)
+                if found is not None:
+                    status = _share(gateway, call, found)
+                    return
+                sharing = key
         if gateway.gate is not None:
             await gateway.gate.enter(call.principal)
             gate = gateway.gate
@@ -57,7 +67,11 @@ async def run(gateway: Gateway, call: Call) -> None:
             status = await _stream(gateway, call, served, served.answer)
         else:
             status = _whole(gateway, call, served, served.answer)
+            if sharing is not None:
+                gateway.shared.settle(sharing, _shared_answer(served, served.answer))
     except GatewayError as error:
+        if sharing is not None:
+            gateway.shared.settle(sharing, error)
         status = _without_answer(gateway, call, error)
     except asyncio.CancelledError:
         interruption = _interruption(gateway, call)
@@ -72,6 +86,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         if status == _NEVER_ANSWERED:
             call.responder.abort()
         del gateway.calls[call]
+        if sharing is not None:
+            gateway.shared.abandon(sharing)
         if gate is not None:
             gate.leave(call.principal)
         if call.attempts and not call.is_settled:
@@ -90,6 +106,32 @@ def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse)
     lines = fields.served(call, served, response.head.headers)
     call.responder.send(response.head.status, lines, body)
     return response.head.status
+
+
+async def _join(gateway: Gateway, call: Call, key: bytes) -> SharedAnswer | None:
+    """Wait for an identical call that is under way; the time is the provider's, not ours."""
+    before = gateway.clock()
+    try:
+        return await gateway.shared.join(key)
+    finally:
+        call.upstream_s += gateway.clock() - before
+
+
+def _shared_answer(served: Served, response: HttpResponse) -> SharedAnswer:
+    return SharedAnswer(
+        response.body,
+        response.head.headers,
+        served.passage.content_type,
+        served.attempt.deployment.id,
+    )
+
+
+def _share(gateway: Gateway, call: Call, answer: SharedAnswer) -> int:
+    """Answer with what another call got. Nothing was asked and nothing is billed."""
+    now = gateway.clock()
+    gateway.meter.overhead(now - call.received_at - call.upstream_s)
+    call.responder.send(200, fields.shared(call, answer, now), answer.body)
+    return 200
 
 
 async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRelay) -> int:

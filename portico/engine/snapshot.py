@@ -93,6 +93,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     affinity: bool = False
     max_cost_nanousd: int | None = None
     buffered: bool = False
+    coalesce: bool = False
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -113,6 +114,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             affinity=self.affinity,
             max_cost_nanousd=self.max_cost_nanousd,
             buffered=self.buffered,
+            coalesce=self.coalesce,
         )
 
 

@@ -132,6 +132,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Is a field that a provider cannot be told an error? Else it is dropped and named."""
     affinity: bool = False
     """Keep a session on one deployment while its load allows: provider prompt caches hit."""
+    coalesce: bool = False
+    """Do identical deterministic requests of one key that are in flight share one answer?"""
     buffered: bool = False
     """Hold each streamed answer back until it is whole, so that a broken one may begin anew."""
     max_cost_nanousd: int | None = None
