@@ -14,6 +14,7 @@ from portico.wire.json_io import MalformedError, decode
 from portico.wire.sse import parse_event
 
 _ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_WHOLE: Final = (b"\n\n", b"\r\n\r\n")
 _END: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 
@@ -78,7 +79,7 @@ class NativeTap:
 
     def feed(self, data: bytes) -> bytes:
         """Raises `UpstreamProtocol` for an event that is too large."""
-        if self._tail or not data.endswith(b"\n\n"):
+        if self._tail or not data.endswith(_WHOLE):
             data = self._whole_events(data)
             if not data:
                 return b""

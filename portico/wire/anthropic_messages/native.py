@@ -17,8 +17,6 @@ from portico.wire.anthropic_messages.usage import UsageFields, merge, normal
 from portico.wire.native_tap import NativeTap
 from portico.wire.sse import write_event
 
-_MARKS: Final = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
-
 
 class _Answer(msgspec.Struct):
     usage: UsageFields | None = None
@@ -64,7 +62,7 @@ class MessageWatcher:
         return None if self._usage is None else normal(self._usage)
 
     def is_marked(self, data: bytes) -> bool:
-        return any(mark in data for mark in _MARKS)
+        return b'"message_' in data or b'"error"' in data
 
     def see(self, payload: bytes) -> None:
         try:
