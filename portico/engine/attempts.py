@@ -15,6 +15,7 @@ from portico.engine.gateway import Gateway
 from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
+from portico.engine.vectors import Embedded, Ranked
 from portico.errors import (
     Cancelled,
     GatewayError,
@@ -24,7 +25,7 @@ from portico.errors import (
     UpstreamError,
     UpstreamProtocol,
 )
-from portico.http.base import HeldCredential
+from portico.http.base import HeldCredential, Pool
 from portico.logs import scrub
 from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
@@ -256,6 +257,8 @@ async def _ask(
         response = await pool.send(upstream)
         attempt.status = response.head.status
         _check(response, passage)
+        if isinstance(passage, Embedded | Ranked):
+            passage.answers = [response, *await _rest(pool, passage)]
         return response
     answer = await pool.open(upstream)
     attempt.status = answer.head.status
@@ -299,6 +302,16 @@ async def _buffer(call: Call, attempt: Attempt, relay: StreamRelay) -> None:
             )
     if error is not None:
         raise error
+
+
+async def _rest(pool: Pool, passage: Embedded | Ranked) -> list[HttpResponse]:
+    """The answers to the further requests of one attempt: where one fails, the attempt has."""
+    answers = []
+    for request in passage.more:
+        answer = await pool.send(request)
+        _check(answer, passage)
+        answers.append(answer)
+    return answers
 
 
 def _check(response: HttpResponse, passage: Passage) -> None:

@@ -16,9 +16,10 @@ import msgspec
 
 from portico.engine.conversations import Conversations, Keeper, Unnamed
 from portico.engine.snapshot import Target
+from portico.engine.vectors import Embedded, Ranked, embedded, is_foreign, ranked
 from portico.errors import GatewayError, NotSupported, UpstreamError
-from portico.providers import openai_compatible
-from portico.providers.base import Task
+from portico.providers import anthropic, gemini, openai_compatible
+from portico.providers.base import Preparer, Task
 from portico.types.call import Call
 from portico.types.chat import ChatRequest, Home
 from portico.types.deployment import Provider
@@ -122,7 +123,7 @@ class Counted(msgspec.Struct):
         return self.client.write_token_count(self.provider.read_token_count(body)), _NOTHING_USED
 
 
-Passage = Straight | Translated | Counted
+Passage = Straight | Translated | Counted | Embedded | Ranked
 """`tap` is there if the answer is to be a stream; `content_type` of `None` passes the provider's
 on; `passes_errors`: may the provider's own error object go to the client as it is?
 """
@@ -134,6 +135,10 @@ def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     Raises `InvalidRequest` for a body that the client's dialect does not allow, and `NotSupported`
     where this provider cannot do what the endpoint is for.
     """
+    if call.endpoint.operation in ("embedding", "rerank") and is_foreign(
+        call, target.deployment.provider
+    ):
+        return _vectors(call, target)
     if _bytes_pass(call, target.deployment.provider, conversations):
         native = call.endpoint.dialect in NATIVES
         return _native(call, target) if native else _straight(call, target)
@@ -243,6 +248,15 @@ def _adapted(call: Call, provider: Provider, body: bytes) -> bytes:
     if provider.refused_params:
         body, call.dropped_params = envelope.drop(body, provider.refused_params)
     return body
+
+
+def _vectors(call: Call, target: Target) -> Embedded | Ranked:
+    def address(dialect: str, body: bytes) -> HttpRequest:
+        task = Task(call.endpoint.operation, dialect, path=call.endpoint.path)
+        return _request(call, target, task, body, ())
+
+    make = embedded if call.endpoint.operation == "embedding" else ranked
+    return make(call, target.deployment, address, refuse if _refuses_unsupported(call) else None)
 
 
 def _counted(call: Call, target: Target) -> Counted:
@@ -373,7 +387,7 @@ def _request(
     """Address and credential: the provider's own module where it has one, else the usual way."""
     provider = target.deployment.provider
     timeouts = call.timeouts or call.route.timeouts
-    preparer = target.preparer(task.dialect)
+    preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
     if preparer is not None:
         return preparer.prepare(
             target.deployment,
@@ -393,6 +407,11 @@ def _request(
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
     return HttpRequest(provider.origin, head, body, timeouts, stream_types)
 
+
+_USUAL: dict[str, Preparer] = {"anthropic_messages": anthropic, "gemini_generate": gemini}
+"""Who makes requests in a dialect to a provider that has no module of its own: it speaks that
+dialect at the usual places.
+"""
 
 _PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
 """What is asked under a provider's address where no module says otherwise."""
