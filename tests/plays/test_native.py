@@ -342,6 +342,28 @@ def test_the_same_prefix_is_the_same_bytes(provider_type: str, tmp_path: Path) -
     uvloop.run(play())
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+def test_a_provider_of_another_type_may_speak_messages(path: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(replying(whole(MESSAGE))) as provider,
+            gateway(
+                tmp_path,
+                config("openai_compatible", provider.url + "/anthropic").replace(
+                    "api_key", "dialect: anthropic_messages, api_key"
+                ),
+            ) as running,
+        ):
+            answer = await running.ask(asked(MESSAGES % "", path))
+            assert answer.status == 200, answer.body
+            (sent,) = provider.requests
+            assert sent.target == "/anthropic/v1/messages"
+            assert sent.headers["x-api-key"] == CANARY
+            assert sent.headers["anthropic-version"] == "2023-06-01"
+
+    uvloop.run(play())
+
+
 def test_wrong_methods_are_told_in_the_dialect(tmp_path: Path) -> None:
     async def play() -> None:
         async with gateway(tmp_path, f"keys:\n  - {{name: k, key: {KEY}}}\n") as running:
