@@ -72,7 +72,7 @@ def served(call: Call, by: Served, headers: Headers) -> bytes:
     return lines
 
 
-def shared(call: Call, answer: SharedAnswer, now: float) -> bytes:
+def shared(call: Call, answer: SharedAnswer) -> bytes:
     """The fields of an answer that another call got."""
     return (
         b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: 0\r\n"
@@ -81,7 +81,7 @@ def shared(call: Call, answer: SharedAnswer, now: float) -> bytes:
             passed(answer.headers, answer.content_type),
             call.request_id.encode(),
             header_text(answer.deployment),
-            (now - call.received_at - call.upstream_s) * 1000,
+            (call.overhead_s or 0.0) * 1000,
         )
     )
 

@@ -128,9 +128,8 @@ def _shared_answer(served: Served, response: HttpResponse) -> SharedAnswer:
 
 def _share(gateway: Gateway, call: Call, answer: SharedAnswer) -> int:
     """Answer with what another call got. Nothing was asked and nothing is billed."""
-    now = gateway.clock()
-    gateway.meter.overhead(now - call.received_at - call.upstream_s)
-    call.responder.send(200, fields.shared(call, answer, now), answer.body)
+    call.overhead_s = gateway.clock() - call.received_at - call.upstream_s
+    call.responder.send(200, fields.shared(call, answer), answer.body)
     return 200
 
 
