@@ -34,7 +34,7 @@ from portico.wire.base import (
     Unsupported,
     refuse,
 )
-from portico.wire.custom_tools import Restorer, custom_names, restore
+from portico.wire.custom_tools import Restorer, custom_names, restore, wrap
 from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
 from portico.wire.openai_error import write_error as write_openai_error
@@ -310,6 +310,13 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
     call.dropped_params = dropped.names
     unsupported = refuse if _refuses_unsupported(call) else dropped
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
+    custom_tools = custom_names(asked)
+    if (
+        deployment.provider.dialect == "openai_chat"
+        and deployment.provider.type not in _HAVE_CUSTOM_TOOLS
+        and asked.dialect.startswith("openai")
+    ):
+        wanted = wrap(wanted, "openai_chat", unsupported)
     body = provider.write_request(wanted, unsupported=unsupported, home=home)
     framing = call.addressed.framing if call.addressed is not None else "sse"
     context = ReplyContext(
@@ -318,7 +325,6 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
         now=int(call.at),
         framing=framing,
     )
-    custom_tools = custom_names(asked)
     keeper: Keeper | None = None
     if is_response:
         keeper = conversations.keeper(key_id, f"resp_{call.id}", asked, call.at)
@@ -349,6 +355,10 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
         custom_tools=custom_tools,
         keeper=keeper,
     )
+
+
+_HAVE_CUSTOM_TOOLS = frozenset({"openai", "azure", "azure_ai"})
+"""Who takes tools of free text in Chat Completions; the many that only speak alike do not."""
 
 
 def _read(client: ClientDialect, call: Call) -> ChatRequest:

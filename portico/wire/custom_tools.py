@@ -6,18 +6,64 @@ what the client asked for, by the tools of its request. The text is only known w
 complete, so a streamed call of this kind comes in one piece.
 """
 
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 import msgspec
 
-from portico.types.chat import ChatRequest, ChatResponse, CustomTool, ToolCall
+from portico.types.chat import (
+    Block,
+    ChatRequest,
+    ChatResponse,
+    CustomTool,
+    FunctionTool,
+    JsonObject,
+    ToolCall,
+    ToolResult,
+)
 from portico.types.chat_stream import ArgumentsDelta, BlockStart, BlockStop, Event
-from portico.wire.json_io import MalformedError, decode
+from portico.wire.base import Unsupported
+from portico.wire.json_io import MalformedError, compact, decode
+
+_TEXT_INPUT: Final[JsonObject] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
 
 
 def custom_names(request: ChatRequest) -> frozenset[str]:
     """The names of a request's custom tools; without any there is nothing to restore."""
     return frozenset(tool.name for tool in request.tools if isinstance(tool, CustomTool))
+
+
+def wrap(request: ChatRequest, dialect: str, unsupported: Unsupported) -> ChatRequest:
+    """The request for a provider whose dialect has such tools, but who does not."""
+    tools = []
+    for i, tool in enumerate(request.tools):
+        if isinstance(tool, CustomTool):
+            if tool.format is not None and tool.format.get("type") != "text":
+                unsupported(f"tools[{i}].format", dialect)
+            tool = FunctionTool(name=tool.name, description=tool.description, schema=_TEXT_INPUT)
+        tools.append(tool)
+    messages = tuple(
+        msgspec.structs.replace(
+            message, content=tuple([_wrapped(block) for block in message.content])
+        )
+        for message in request.messages
+    )
+    return msgspec.structs.replace(request, tools=tuple(tools), messages=messages)
+
+
+def _wrapped(block: Block) -> Block:
+    match block:
+        case ToolCall(kind="custom", arguments=text):
+            return msgspec.structs.replace(
+                block, kind="function", arguments=compact({"input": text})
+            )
+        case ToolResult(kind="custom"):
+            return msgspec.structs.replace(block, kind="function")
+        case _:
+            return block
 
 
 def restore(response: ChatResponse, names: frozenset[str]) -> ChatResponse:

@@ -285,8 +285,14 @@ def test_codex_to_a_chat_provider(tmp_path: Path) -> None:
             sent = provider.requests[0].json()
             assert "gAAAAABsecret" not in provider.requests[0].body.decode()
             names = [tool["function"]["name"] for tool in sent["tools"] if "function" in tool]
-            assert {"shell"} < set(names)
-            assert answer.headers["x-portico-dropped-params"]
+            assert {"apply_patch", "shell"} < set(names)
+            assert {tool["type"] for tool in sent["tools"]} == {"function"}
+            patched = next(m for m in sent["messages"] if m.get("tool_calls"))["tool_calls"][0]
+            assert patched["function"] == {
+                "name": "apply_patch",
+                "arguments": '{"input":"*** Begin Patch"}',
+            }
+            assert "tools[0].format" in answer.headers["x-portico-dropped-params"]
 
     uvloop.run(play())
 
