@@ -541,6 +541,28 @@ class RetriesConfig(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class HedgeConfig(Section, frozen=True, kw_only=True):
+    """A second copy of a slow call goes to another target; the first good answer is taken, both are
+    paid for. `hedge: {}` is enough.
+    """
+
+    after: Annotated[
+        PositiveSeconds | None,
+        Meta(
+            description="Seconds without a first event after which it is sent; unset is what 95 "
+            "in 100 of the last calls there needed, once 20 are known."
+        ),
+    ] = None
+    budget: Annotated[
+        Annotated[float, Meta(ge=0, le=1)],
+        Meta(description="Most second copies, as a share of the calls of the last ten seconds."),
+    ] = 0.05
+    max_cost_usd: Annotated[
+        Price | None,
+        Meta(description="Only where the copy is expected to cost no more than this, in USD."),
+    ] = None
+
+
 _STRATEGY_META = {"choices": STRATEGIES, "mapping_key": "type"}
 
 
@@ -583,6 +605,9 @@ class RouteConfig(Section, frozen=True, kw_only=True):
         TimeoutsConfig()
     )
     retries: Annotated[RetriesConfig, Meta(description="Tries of this route.")] = RetriesConfig()
+    hedge: Annotated[
+        HedgeConfig | None, Meta(description="Second copies of slow calls; unset sends none.")
+    ] = None
     coalesce: Annotated[
         bool,
         Meta(

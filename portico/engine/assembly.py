@@ -14,6 +14,7 @@ from portico.catalog import models as model_catalog
 from portico.config.schema import (
     CircuitBreaker,
     Config,
+    HedgeConfig,
     KeyConfig,
     ModelPrice,
     RetriesConfig,
@@ -32,6 +33,7 @@ from portico.types.deployment import (
     CircuitPolicy,
     Deployment,
     Fallbacks,
+    HedgePolicy,
     Limits,
     Provider,
     RetryPolicy,
@@ -187,6 +189,7 @@ class _House:
             max_cost_nanousd=_nanousd(route.max_cost_usd),
             buffered=route.buffered,
             coalesce=route.coalesce,
+            hedge=_hedge(route.hedge),
         )
 
     def _pattern(self, route: RouteConfig) -> RoutePattern:
@@ -204,6 +207,7 @@ class _House:
             max_cost_nanousd=_nanousd(route.max_cost_usd),
             buffered=route.buffered,
             coalesce=route.coalesce,
+            hedge=_hedge(route.hedge),
         )
 
     def _targets(self, route: RouteConfig) -> tuple[tuple[Deployment, ...], "KnownProvider"]:
@@ -318,6 +322,12 @@ def _circuit(given: CircuitBreaker) -> CircuitPolicy:
 
 def _nanousd(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * 1_000_000_000)
+
+
+def _hedge(given: HedgeConfig | None) -> HedgePolicy | None:
+    if given is None:
+        return None
+    return HedgePolicy(given.after, given.budget, _nanousd(given.max_cost_usd))
 
 
 def _rule(given: RuleConfig) -> Rule:

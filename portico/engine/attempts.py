@@ -6,12 +6,14 @@ is unseen.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 
 from portico.engine import admission, explaining, settle
 from portico.engine.gateway import Gateway
+from portico.engine.hedging import LOST, race
 from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
@@ -30,6 +32,7 @@ from portico.logs import scrub
 from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
 from portico.routing.health import DeploymentState, Lease
+from portico.routing.hedging import Hedge
 from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
 from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
@@ -103,6 +106,10 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
             decision = _after_refusal(snapshot, call, course, choice, now)
         else:
             try:
+                if course.route.hedge is not None:
+                    return await _hedged(
+                        gateway, snapshot, call, course, course.route.hedge, choice, now
+                    )
                 return await _attempt(gateway, snapshot, call, choice, course.request, now)
             except NotSupported as mismatch:
                 error = mismatch
@@ -186,6 +193,66 @@ def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) ->
     call.timeouts = course.route.route.timeouts
 
 
+async def _hedged(
+    gateway: Gateway,
+    snapshot: Snapshot,
+    call: Call,
+    course: _Course,
+    hedge: Hedge,
+    choice: DeploymentState,
+    now: float,
+) -> Served:
+    """One attempt, and another beside it if that takes unusually long."""
+    route, request, first = course.route, course.request, choice.deployment.id
+    waited_s = call.upstream_s
+
+    def second() -> Coroutine[Any, Any, Served] | None:
+        moment = gateway.clock()
+        tried = (*course.tried, first)
+        if len(call.attempts) >= route.route.retry.max_attempts:
+            return None
+        other = next_deployment(
+            route.state, now=moment, rng=gateway.rng, tried=tried, request=request
+        )
+        if isinstance(other, Refusal) or other.deployment.id in tried:
+            return None
+        if not hedge.may_cost(other.deployment, request) or not hedge.take(moment):
+            return None
+        course.tried += (other.deployment.id,)
+        return _attempt(gateway, snapshot, call, other, request, moment)
+
+    def discard(late: Served) -> None:
+        _discard(gateway, call, late)
+
+    wait_s = hedge.wait_s(first, now)
+    attempt = _attempt(gateway, snapshot, call, choice, request, now)
+    served = await (attempt if wait_s is None else race(attempt, wait_s, second, discard))
+    here = gateway.clock()
+    call.upstream_s = waited_s + here - now
+    began, first_at = served.attempt.started_at, served.attempt.first_byte_at
+    hedge.learn(served.target.deployment.id, (here if first_at is None else first_at) - began)
+    if served.target.deployment.id != first:
+        hedge.learn(first, here - now)
+    return served
+
+
+def _discard(gateway: Gateway, call: Call, late: Served) -> None:
+    """An answer that another one came before: it is billed, and not sent."""
+    answer = late.answer
+    error = None
+    if isinstance(answer, StreamRelay):
+        answer.unwatch()
+        answer.stream.close()
+        late.attempt.partial = True
+        error = Cancelled("Another deployment answered first.")
+        usage = settle.usage_of(call, answer.tap.usage, 0, answer.tap.events)
+    else:
+        usage = settle.usage_of(call, late.attempt.usage, len(answer.body), 0)
+    settle.end_attempt(
+        gateway, call, late.target, late.attempt, late.lease, usage=usage, error=error
+    )
+
+
 async def _attempt(
     gateway: Gateway,
     snapshot: Snapshot,
@@ -198,6 +265,7 @@ async def _attempt(
     if target.held is not None:
         await _refresh(gateway, target, target.held)
     passage = plan(call, target, gateway.conversations)
+    dropped = call.dropped_params
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
     try:
@@ -211,9 +279,12 @@ async def _attempt(
         conceal(error, target.deployment.provider)
         settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=error)
         raise
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as why:
         attempt.partial = True
         left = Cancelled("The client left before the answer was complete.")
+        if why.args == (LOST,):
+            left = Cancelled("Another deployment answered first.")
+            attempt.usage = attempt.usage or estimated_usage(len(call.request.body), 0)
         settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=left)
         raise
     except Exception as error:
@@ -226,6 +297,7 @@ async def _attempt(
         attempt.first_byte_at = here
     if call.streamed:
         health.first_event(lease, attempt.first_byte_at)
+    call.dropped_params = dropped
     return Served(target, attempt, lease, passage, answer)
 
 

@@ -55,6 +55,7 @@ class Demand:
             and not self._differing
             and self._widest is None
             and self._max_cost is None
+            and (route.hedge is None or route.hedge.max_cost_nanousd is None)
             and (not has_choice or route.strategy in _BLIND_STRATEGIES)
             and all(deployment.limits.tpm is None for deployment in deployments)
         )

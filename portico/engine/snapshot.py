@@ -22,9 +22,10 @@ from portico.providers.auth import static_credential
 from portico.providers.base import Preparer
 from portico.providers.table import preparer_of
 from portico.routing.health import DeploymentState, carry_over
+from portico.routing.hedging import Hedge
 from portico.routing.router import RouteState
 from portico.routing.rules import Rule
-from portico.types.deployment import Deployment, Fallbacks, RetryPolicy, Route
+from portico.types.deployment import Deployment, Fallbacks, HedgePolicy, RetryPolicy, Route
 from portico.types.http import Timeouts
 from portico.types.identity import Principal
 from portico.types.usage import Usage
@@ -94,6 +95,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     max_cost_nanousd: int | None = None
     buffered: bool = False
     coalesce: bool = False
+    hedge: HedgePolicy | None = None
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -115,6 +117,7 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             max_cost_nanousd=self.max_cost_nanousd,
             buffered=self.buffered,
             coalesce=self.coalesce,
+            hedge=self.hedge,
         )
 
 
@@ -129,12 +132,14 @@ class ModelListing(msgspec.Struct, frozen=True):
 class BoundRoute:
     """A route with the states of its deployments, and what its choices need to know of a call."""
 
-    __slots__ = ("demand", "route", "state")
+    __slots__ = ("demand", "hedge", "route", "state")
 
     def __init__(self, route: Route, state: RouteState, price: Price) -> None:
         self.route = route
         self.state = state
         self.demand = Demand(route, price)
+        may_hedge = route.hedge is not None and len(route.deployments) > 1
+        self.hedge = Hedge(route.hedge) if route.hedge is not None and may_hedge else None
 
 
 class Snapshot(Mapping[str, Route]):

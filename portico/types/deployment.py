@@ -119,6 +119,17 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     budget_floor: int = 3
 
 
+class HedgePolicy(msgspec.Struct, frozen=True):
+    """A second copy goes out when the first event takes longer than `after_s`, or if that is `None`
+    than 95 in 100 calls took there; for at most `budget` of a route's calls, and only where the
+    copy is expected to cost no more than `max_cost_nanousd`.
+    """
+
+    after_s: float | None = None
+    budget: float = 0.05
+    max_cost_nanousd: int | None = None
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A public model name and where it leads."""
 
@@ -132,6 +143,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Is a field that a provider cannot be told an error? Else it is dropped and named."""
     affinity: bool = False
     """Keep a session on one deployment while its load allows: provider prompt caches hit."""
+    hedge: HedgePolicy | None = None
     coalesce: bool = False
     """Do identical deterministic requests of one key that are in flight share one answer?"""
     buffered: bool = False

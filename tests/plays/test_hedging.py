@@ -1,0 +1,202 @@
+"""A second copy of a slow call: the first good answer is taken, both are in the books."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tests.harness import (
+    CHAT,
+    SSE_HEAD,
+    Received,
+    Script,
+    Wire,
+    chat,
+    chunk,
+    config,
+    delta,
+    gateway,
+    good,
+    http,
+    replying,
+    upstream,
+    whole,
+)
+
+BOTH_MODES = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+SOON = ", hedge: {after: 0.05, budget: 1}"
+
+
+async def silent(wire: Wire, _: Received) -> None:
+    await wire.gone()
+
+
+def after(seconds: float, script: Script) -> Script:
+    async def late(wire: Wire, request: Received) -> None:
+        await asyncio.sleep(seconds)
+        await script(wire, request)
+
+    return late
+
+
+@BOTH_MODES
+def test_the_second_copy_answers_and_the_first_is_cancelled(streamed: bool, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(silent) as slow,
+            upstream(good) as second,
+            gateway(tmp_path, config(slow.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            answer = await running.ask(http(chat(stream=streamed)))
+            await running.settled()
+            assert answer.status == 200
+            assert answer.headers["x-portico-deployment"] == "up1/real-1"
+            assert float(answer.headers["x-portico-overhead-ms"]) >= 0
+            if streamed:
+                assert answer.events()[-1] == "[DONE]"
+            (record,) = running.journal()
+            lost, won = record.attempts
+            assert (lost.outcome, lost.partial) == ("cancelled", True)
+            assert lost.usage is not None
+            assert lost.usage.estimated
+            assert lost.usage.output_tokens == 0
+            assert won.outcome == "success"
+            running.check_balance()
+            states = running.app.gateway.snapshot.states
+            assert [state.in_flight for state in states.values()].count(0) == len(states)
+
+    uvloop.run(play())
+
+
+@BOTH_MODES
+def test_the_first_may_still_win(streamed: bool, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(after(0.15, good)) as first,
+            upstream(silent) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            answer = await running.ask(http(chat(stream=streamed)))
+            await running.settled()
+            assert answer.headers["x-portico-deployment"] == "up0/real-0"
+            (record,) = running.journal()
+            assert [one.outcome for one in record.attempts] == ["success", "cancelled"]
+            running.check_balance()
+
+    uvloop.run(play())
+
+
+def test_a_fast_call_is_sent_once(tmp_path: Path) -> None:
+    async def play() -> None:
+        route = ", hedge: {after: 5, budget: 1}"
+        async with (
+            upstream(good) as first,
+            upstream(good) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=route)) as running,
+        ):
+            for _ in range(5):
+                assert (await running.ask(http(chat()))).status == 200
+            assert (len(first.requests), len(second.requests)) == (5, 0)
+
+    uvloop.run(play())
+
+
+NOT_SENT = {
+    "no budget": ", hedge: {after: 0.01, budget: 0}",
+    "too little is known": ", hedge: {budget: 1}",
+    "too dear": ", hedge: {after: 0.01, budget: 1, max_cost_usd: 0.000000001}",
+}
+
+
+@pytest.mark.parametrize("why", NOT_SENT)
+def test_no_second_copy_is_sent(why: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        text = "pricing: {models: {up1/real-1: {input: 1, output: 1}}}\n"
+        async with upstream(after(0.1, good)) as first, upstream(good) as second:
+            text = config(first.url, second.url, attempts=2, route=NOT_SENT[why], more=text)
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert answer.headers["x-portico-deployment"] == "up0/real-0"
+                assert not second.requests
+
+    uvloop.run(play())
+
+
+def test_one_that_fails_leaves_the_other_its_time(tmp_path: Path) -> None:
+    async def play() -> None:
+        bad = replying(whole(b'{"error":{"message":"oops"}}', 500))
+        async with (
+            upstream(after(0.2, good)) as first,
+            upstream(bad) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            answer = await running.ask(http(chat()))
+            assert (answer.status, answer.body) == (200, CHAT)
+            await running.settled()
+            (record,) = running.journal()
+            assert record.attempts[0].outcome == "success"
+            assert len(record.attempts) == 2
+
+    uvloop.run(play())
+
+
+def test_when_both_fail_the_next_is_asked(tmp_path: Path) -> None:
+    async def play() -> None:
+        bad = replying(whole(b'{"error":{"message":"oops"}}', 500))
+        async with (
+            upstream(after(0.15, bad)) as first,
+            upstream(bad) as second,
+            upstream(good) as third,
+        ):
+            text = config(first.url, second.url, third.url, attempts=4, route=SOON)
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert answer.headers["x-portico-deployment"] == "up2/real-2"
+                assert len(first.requests) == len(second.requests) == 1
+
+    uvloop.run(play())
+
+
+def test_a_client_that_leaves_ends_both(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(silent) as first,
+            upstream(silent) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            client = await running.client(http(chat()))
+            async with asyncio.timeout(5):
+                while not second.requests:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            client.leave()
+            await running.settled()
+            (record,) = running.journal()
+            assert [one.outcome for one in record.attempts] == ["cancelled", "cancelled"]
+            states = running.app.gateway.snapshot.states
+            assert all(state.in_flight == 0 for state in states.values())
+            running.check_balance()
+
+    uvloop.run(play())
+
+
+def test_a_stream_that_came_too_late_is_let_go(tmp_path: Path) -> None:
+    async def both(wire: Wire, _: Received) -> None:
+        wire.send(SSE_HEAD + chunk(delta("he")))
+        await wire.gone()
+
+    async def play() -> None:
+        async with (
+            upstream(after(0.1, both)) as first,
+            upstream(after(0.05, both)) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            client = await running.client(http(chat(stream=True)))
+            await client.until(b"he")
+            client.leave()
+            await running.settled()
+            states = running.app.gateway.snapshot.states
+            assert all(state.in_flight == 0 for state in states.values())
+            running.check_balance()
+
+    uvloop.run(play())
