@@ -58,6 +58,7 @@ def test_there_are_examples() -> None:
         "team.yaml",
         "local-models.yaml",
         "load-balancing.yaml",
+        "routing.yaml",
     }
 
 
