@@ -11,6 +11,7 @@ from tests.clients.servers import KEY, Aimock, Server
 
 anthropic = pytest.importorskip("anthropic", reason="needs the official SDKs; see scripts/test")
 cohere = pytest.importorskip("cohere", reason="needs the official SDKs; see scripts/test")
+httpx = pytest.importorskip("httpx", reason="needs the official SDKs; see scripts/test")
 genai = pytest.importorskip("google.genai", reason="needs the official SDKs; see scripts/test")
 mistralai = pytest.importorskip("mistralai", reason="needs the official SDKs; see scripts/test")
 openai = pytest.importorskip("openai", reason="needs the official SDKs; see scripts/test")
@@ -141,9 +142,10 @@ def test_anthropic_errors_are_its_own(claude: "anthropic.Anthropic") -> None:
 
 
 @pytest.fixture(scope="module")
-def gemini(dialects: Server) -> "genai.Client":
+def gemini(dialects: Server) -> Iterator["genai.Client"]:
     options = genai.types.HttpOptions(base_url=dialects.url)
-    return genai.Client(api_key=KEY, http_options=options, vertexai=False)
+    with genai.Client(api_key=KEY, http_options=options, vertexai=False) as sdk:
+        yield sdk
 
 
 @ALL
@@ -381,8 +383,11 @@ def test_mistral_tools(mistral: Any, model: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def command(dialects: Server) -> Any:
-    return cohere.ClientV2(api_key=KEY, base_url=dialects.url, max_retries=0)
+def command(dialects: Server) -> Iterator[Any]:
+    with httpx.Client() as connections:  # the SDK closes none of its own
+        yield cohere.ClientV2(
+            api_key=KEY, base_url=dialects.url, max_retries=0, httpx_client=connections
+        )
 
 
 @ALL
