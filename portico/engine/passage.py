@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from portico.engine.addressing import address
 from portico.engine.conversations import Conversations, Keeper, Unnamed
 from portico.engine.snapshot import Target
 from portico.engine.vectors import Embedded, Ranked, embedded, is_foreign, ranked
 from portico.errors import GatewayError, NotSupported, UpstreamError
-from portico.providers import anthropic, gemini, openai_compatible
-from portico.providers.base import Preparer, Task
+from portico.providers.base import Task
 from portico.types.call import Call
 from portico.types.chat import ChatRequest, Home
 from portico.types.deployment import Provider
@@ -203,7 +203,7 @@ def _straight(call: Call, target: Target) -> Straight:
     elif streamed:
         tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
     task = Task(endpoint.operation, provider.dialect, streamed, endpoint.path)
-    upstream = _request(call, target, task, body, stream_types)
+    upstream = address(call, target, task, body, stream_types)
     return Straight(upstream, tap, endpoint.operation)
 
 
@@ -227,7 +227,7 @@ def _native(call: Call, target: Target) -> Straight:
     task = Task(endpoint.operation, provider.dialect, streamed, path)
     counts = endpoint.operation == "count_tokens"
     return Straight(
-        _request(call, target, task, body, _EVENT_STREAM if streamed else ()),
+        address(call, target, task, body, _EVENT_STREAM if streamed else ()),
         tap,
         endpoint.operation,
         native.read_error,
@@ -251,12 +251,12 @@ def _adapted(call: Call, provider: Provider, body: bytes) -> bytes:
 
 
 def _vectors(call: Call, target: Target) -> Embedded | Ranked:
-    def address(dialect: str, body: bytes) -> HttpRequest:
+    def to(dialect: str, body: bytes) -> HttpRequest:
         task = Task(call.endpoint.operation, dialect, path=call.endpoint.path)
-        return _request(call, target, task, body, ())
+        return address(call, target, task, body, ())
 
     make = embedded if call.endpoint.operation == "embedding" else ranked
-    return make(call, target.deployment, address, refuse if _refuses_unsupported(call) else None)
+    return make(call, target.deployment, to, refuse if _refuses_unsupported(call) else None)
 
 
 def _counted(call: Call, target: Target) -> Counted:
@@ -275,7 +275,7 @@ def _counted(call: Call, target: Target) -> Counted:
     body = provider.write_count_tokens(wanted, unsupported=dropped, home=home)
     call.dropped_params = dropped.names
     task = Task("count_tokens", deployment.provider.dialect)
-    return Counted(_request(call, target, task, body, ()), provider, client)
+    return Counted(address(call, target, task, body, ()), provider, client)
 
 
 def read_prompt(call: Call) -> ChatRequest:
@@ -344,7 +344,7 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
         )
     task = Task("chat", deployment.provider.dialect, asked.stream)
     return Translated(
-        _request(call, target, task, body, _EVENT_STREAM if asked.stream else ()),
+        address(call, target, task, body, _EVENT_STREAM if asked.stream else ()),
         tap,
         provider,
         client,
@@ -389,49 +389,3 @@ def _refuses_unsupported(call: Call) -> bool:
     """
     asked = call.request.headers.get(b"x-portico-unsupported-params")
     return asked == b"error" or (call.route.refuses_unsupported and asked != b"drop")
-
-
-def _request(
-    call: Call, target: Target, task: Task, body: bytes, stream_types: tuple[bytes, ...]
-) -> HttpRequest:
-    """Address and credential: the provider's own module where it has one, else the usual way."""
-    provider = target.deployment.provider
-    timeouts = call.timeouts or call.route.timeouts
-    preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
-    if preparer is not None:
-        return preparer.prepare(
-            target.deployment,
-            task,
-            body,
-            target.credential,
-            now=call.at,
-            forwarded=call.request.headers,
-            timeouts=timeouts,
-        )
-    path = task.path or _PATHS.get(task.dialect)
-    if path is None:
-        raise NotSupported(
-            f"{target.deployment.id} speaks {task.dialect}, and its provider type says no address "
-            "for that; set `dialect` to what it speaks."
-        )
-    head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
-    return HttpRequest(provider.origin, head, body, timeouts, stream_types)
-
-
-_USUAL: dict[str, Preparer] = {"anthropic_messages": anthropic, "gemini_generate": gemini}
-"""Who makes requests in a dialect to a provider that has no module of its own: it speaks that
-dialect at the usual places.
-"""
-
-_PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
-"""What is asked under a provider's address where no module says otherwise."""
-
-
-def _forwarded(call: Call) -> bytes:
-    headers = call.request.headers
-    lines = b""
-    for name in openai_compatible.FORWARDED:
-        value = headers.get(name)
-        if value is not None:
-            lines += b"%b: %b\r\n" % (name, value)
-    return lines

@@ -1,0 +1,54 @@
+"""Where a request goes, and what proves who sends it: by the provider's own module, or as usual."""
+
+from portico.engine.snapshot import Target
+from portico.errors import NotSupported
+from portico.providers import anthropic, gemini, openai_compatible
+from portico.providers.base import Preparer, Task
+from portico.types.call import Call
+from portico.types.http import HttpRequest
+
+
+def address(
+    call: Call, target: Target, task: Task, body: bytes, stream_types: tuple[bytes, ...]
+) -> HttpRequest:
+    """Address and credential: the provider's own module where it has one, else the usual way."""
+    provider = target.deployment.provider
+    timeouts = call.timeouts or call.route.timeouts
+    preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
+    if preparer is not None:
+        return preparer.prepare(
+            target.deployment,
+            task,
+            body,
+            target.credential,
+            now=call.at,
+            forwarded=call.request.headers,
+            timeouts=timeouts,
+        )
+    path = task.path or _PATHS.get(task.dialect)
+    if path is None:
+        raise NotSupported(
+            f"{target.deployment.id} speaks {task.dialect}, and its provider type says no address "
+            "for that; set `dialect` to what it speaks."
+        )
+    head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
+    return HttpRequest(provider.origin, head, body, timeouts, stream_types)
+
+
+_USUAL: dict[str, Preparer] = {"anthropic_messages": anthropic, "gemini_generate": gemini}
+"""Who makes requests in a dialect to a provider that has no module of its own: it speaks that
+dialect at the usual places.
+"""
+
+_PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
+"""What is asked under a provider's address where no module says otherwise."""
+
+
+def _forwarded(call: Call) -> bytes:
+    headers = call.request.headers
+    lines = b""
+    for name in openai_compatible.FORWARDED:
+        value = headers.get(name)
+        if value is not None:
+            lines += b"%b: %b\r\n" % (name, value)
+    return lines
