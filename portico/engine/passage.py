@@ -22,7 +22,7 @@ from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.providers.base import Task
 from portico.types.call import Call
 from portico.types.chat import ChatRequest, Home
-from portico.types.deployment import Provider
+from portico.types.deployment import Deployment, Provider
 from portico.types.http import HttpHead, HttpRequest
 from portico.types.usage import Usage
 from portico.wire import envelope
@@ -288,59 +288,24 @@ def read_prompt(call: Call) -> ChatRequest:
 
 
 def _translated(call: Call, target: Target, conversations: Conversations) -> Translated:
-    from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
-
     deployment = target.deployment
-    provider = PROVIDER_DIALECTS.get(deployment.provider.dialect)
-    client = CLIENT_DIALECTS.get(call.endpoint.dialect)
-    if provider is None or client is None or call.endpoint.operation not in ("chat", "response"):
-        raise NotSupported(
-            f"{deployment.id} speaks {deployment.provider.dialect}, which does not offer "
-            f"{call.endpoint.path}; ask for a model of another provider."
-        )
-    key_id = call.principal.key_id
-    is_response = call.endpoint.dialect == _RESPONSES
-    if call.chat is None:
-        call.chat = _read(client, call)
-        if is_response:
-            call.chat = conversations.continued(key_id, call.chat, call.at)
-    asked = call.chat
+    provider, client = _speakers(call, deployment)
+    asked = _asked(call, client, conversations)
     home = Home(deployment.provider.name, deployment.model)
     dropped = Dropped()
     call.dropped_params = dropped.names
-    unsupported = refuse if _refuses_unsupported(call) else dropped
-    wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
+    body = _written(call, deployment, provider, asked, home, dropped)
+    context = _context(call, asked)
     custom_tools = custom_names(asked)
-    if (
-        deployment.provider.dialect == "openai_chat"
-        and deployment.provider.type not in _HAVE_CUSTOM_TOOLS
-        and asked.dialect.startswith("openai")
-    ):
-        wanted = wrap(wanted, "openai_chat", unsupported)
-    body = provider.write_request(wanted, unsupported=unsupported, home=home)
-    framing = call.addressed.framing if call.addressed is not None else "sse"
-    context = ReplyContext(
-        request=asked,
-        id=call.id if is_response else call.request_id,
-        now=int(call.at),
-        framing=framing,
-    )
     keeper: Keeper | None = None
-    if is_response:
-        keeper = conversations.keeper(key_id, f"resp_{call.id}", asked, call.at)
+    if call.endpoint.dialect == _RESPONSES:
+        keeper = conversations.keeper(call.principal.key_id, f"resp_{call.id}", asked, call.at)
     tap: Tap | None = None
     if asked.stream:
-        stages: list[Stage] = []
-        if custom_tools:
-            stages.append(Restorer(custom_tools))
-        if is_response:
-            stages.append(Unnamed())
-        if keeper is not None:
-            stages.append(keeper)
         tap = TranslatingTap(
             provider.stream_reader(home=home),
             client.stream_writer(context=context, unsupported=dropped),
-            stages,
+            _stages(call, custom_tools, keeper),
         )
     task = Task("chat", deployment.provider.dialect, asked.stream)
     return Translated(
@@ -351,10 +316,74 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
         context,
         dropped,
         home,
-        _EVENTS if asked.stream and framing == "sse" else b"application/json",
+        _EVENTS if asked.stream and context.framing == "sse" else b"application/json",
         custom_tools=custom_tools,
         keeper=keeper,
     )
+
+
+def _speakers(call: Call, deployment: Deployment) -> tuple[ProviderDialect, ClientDialect]:
+    """The dialects of both sides; they are loaded when the first call needs a translation."""
+    from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
+
+    provider = PROVIDER_DIALECTS.get(deployment.provider.dialect)
+    client = CLIENT_DIALECTS.get(call.endpoint.dialect)
+    if provider is None or client is None or call.endpoint.operation not in ("chat", "response"):
+        raise NotSupported(
+            f"{deployment.id} speaks {deployment.provider.dialect}, which does not offer "
+            f"{call.endpoint.path}; ask for a model of another provider."
+        )
+    return provider, client
+
+
+def _asked(call: Call, client: ClientDialect, conversations: Conversations) -> ChatRequest:
+    """What the client asked, with the conversation that it goes on with; read once a call."""
+    if call.chat is None:
+        call.chat = _read(client, call)
+        if call.endpoint.dialect == _RESPONSES:
+            call.chat = conversations.continued(call.principal.key_id, call.chat, call.at)
+    return call.chat
+
+
+def _written(
+    call: Call,
+    deployment: Deployment,
+    provider: ProviderDialect,
+    asked: ChatRequest,
+    home: Home,
+    dropped: Dropped,
+) -> bytes:
+    """The body for this provider."""
+    unsupported: Unsupported = refuse if _refuses_unsupported(call) else dropped
+    wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
+    if (
+        deployment.provider.dialect == "openai_chat"
+        and deployment.provider.type not in _HAVE_CUSTOM_TOOLS
+        and asked.dialect.startswith("openai")
+    ):
+        wanted = wrap(wanted, "openai_chat", unsupported)
+    return provider.write_request(wanted, unsupported=unsupported, home=home)
+
+
+def _context(call: Call, asked: ChatRequest) -> ReplyContext:
+    return ReplyContext(
+        request=asked,
+        id=call.id if call.endpoint.dialect == _RESPONSES else call.request_id,
+        now=int(call.at),
+        framing=call.addressed.framing if call.addressed is not None else "sse",
+    )
+
+
+def _stages(call: Call, custom_tools: frozenset[str], keeper: Keeper | None) -> list[Stage]:
+    """What looks at the events between reader and writer."""
+    stages: list[Stage] = []
+    if custom_tools:
+        stages.append(Restorer(custom_tools))
+    if call.endpoint.dialect == _RESPONSES:
+        stages.append(Unnamed())
+    if keeper is not None:
+        stages.append(keeper)
+    return stages
 
 
 _HAVE_CUSTOM_TOOLS = frozenset({"openai", "azure", "azure_ai"})
