@@ -144,7 +144,8 @@ class App:
 
     def _hold(self, provider: Provider) -> Held | None:
         """The credential of a cloud provider that was given no key; it outlives a reload."""
-        held = self._held.get(provider.name)
+        whose = f"{provider.name} {provider.type}"
+        held = self._held.get(whose)
         if held is None:
             source = find_source(
                 provider.type,
@@ -154,7 +155,7 @@ class App:
                 read=lambda path: Path(path).expanduser().read_text("utf-8"),
             )
             if source is not None:
-                held = self._held[provider.name] = Held(source)
+                held = self._held[whose] = Held(source)
         return held
 
     def _adopted(self, snapshot: Snapshot) -> None:

@@ -420,7 +420,10 @@ class TargetConfig(Section, frozen=True, kw_only=True):
     target: Annotated[NonEmpty, Meta(description="`provider/model`.")]
     weight: Annotated[
         Annotated[float, Meta(gt=0, le=100)] | None,
-        Meta(description="Share of the requests; unset takes the provider's."),
+        Meta(
+            description="Share of the requests, the same in every route that names this target; "
+            "unset takes the provider's."
+        ),
     ] = None
     order: Annotated[
         int,

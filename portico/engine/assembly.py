@@ -64,6 +64,7 @@ def build_snapshot(
     """
     problems: list[str] = []
     providers = known_providers(config, environ, problems)
+    _check_weights(config.models, problems)
     house = _House(config, providers, int(now))
     if problems:
         raise ConfigError("\n".join(problems))
@@ -78,6 +79,22 @@ def build_snapshot(
         rules=tuple(_rule(rule) for rule in config.rules),
         before=before,
     )
+
+
+def _check_weights(routes: Iterable[RouteConfig], problems: list[str]) -> None:
+    """A deployment has one load and so one weight, whichever route a call came by."""
+    said: dict[str, tuple[float, str]] = {}
+    for route in routes:
+        for target in route.targets:
+            if target.weight is None:
+                continue
+            weight, where = said.setdefault(target.target, (target.weight, route.name))
+            if weight != target.weight:
+                problems.append(
+                    f"models: {route.name}: {target.target} has the weight {target.weight:g} here "
+                    f"and {weight:g} in {where}; give it one weight in all routes, or list its "
+                    "provider a second time under another name."
+                )
 
 
 class _House:
