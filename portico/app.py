@@ -17,7 +17,9 @@ from portico.api.cors import Cors
 from portico.api.dispatch import Dispatcher
 from portico.api.pages import Pages
 from portico.config.load import Loaded
-from portico.config.schema import Config, PrometheusSettings, ServerConfig
+from portico.config.schema.observation import PrometheusSettings
+from portico.config.schema.root import Config
+from portico.config.schema.server import ServerConfig
 from portico.engine.assembly import build_snapshot
 from portico.engine.gate import Gate
 from portico.engine.gateway import Gateway

@@ -21,7 +21,7 @@ from portico.app import App
 from portico.catalog.providers import ProviderRow, listed_providers, provider_rows
 from portico.config import environment
 from portico.config.load import Loaded, load
-from portico.config.schema import Config
+from portico.config.schema.root import Config
 from portico.errors import ConfigError
 from portico.running import serve
 from portico.stores.datadir import DataDir, default_data_dir, open_data_dir

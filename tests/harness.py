@@ -19,7 +19,7 @@ from portico import logs
 from portico.app import App
 from portico.catalog.providers import provider_rows
 from portico.config.load import load
-from portico.config.schema import Config
+from portico.config.schema.root import Config
 from portico.stores.journal_reader import read_records
 from portico.types.call import CallRecord
 from portico.types.secret import Secret

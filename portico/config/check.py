@@ -8,7 +8,10 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from portico.config.problem import Notice, Place, Problem, suggest
-from portico.config.schema import Config, KeyConfig, ProviderConfig, RouteConfig, TimeoutsConfig
+from portico.config.schema.access import KeyConfig
+from portico.config.schema.providers import ProviderConfig
+from portico.config.schema.root import Config
+from portico.config.schema.routes import RouteConfig, TimeoutsConfig
 from portico.types.secret import Secret
 
 MIN_KEY_LENGTH = 16

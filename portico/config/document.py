@@ -12,13 +12,14 @@ from portico.config.environment import (
     variable_name,
 )
 from portico.config.kinds import default_of, describe, members, type_of, unwrap
-from portico.config.schema import STRATEGIES, Config
+from portico.config.schema.choices import STRATEGIES
+from portico.config.schema.root import Config
 from portico.types.secret import Secret
 
 _INTRODUCTION = """\
 # Configuration
 
-Generated from `portico/config/schema.py` by `portico.config.document`; do not edit.
+Generated from `portico/config/schema` by `portico.config.document`; do not edit.
 
 Portico reads one YAML file, `portico serve --config FILE`; `portico check FILE` says everything
 that is wrong with one, with line, column and a hint. Every setting is optional. A flag wins over an

@@ -16,7 +16,8 @@ from msgspec import inspect
 from portico.config import yaml_tree
 from portico.config.kinds import members, type_of, unwrap
 from portico.config.problem import Notice, Place, Problem, suggest
-from portico.config.schema import Config, ProviderConfig
+from portico.config.schema.providers import ProviderConfig
+from portico.config.schema.root import Config
 from portico.config.yaml_tree import Node, Scalar, moved
 from portico.types.secret import Secret
 

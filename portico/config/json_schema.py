@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from portico.config.kinds import default_of, members, type_of, unwrap
-from portico.config.schema import Config
+from portico.config.schema.root import Config
 from portico.types.secret import Secret
 
 _REFERENCE = {"type": "string", "pattern": r"\$\{[^}]+\}"}

@@ -18,7 +18,7 @@ from portico.config.problem import (
     Problem,
     quote,
 )
-from portico.config.schema import Config
+from portico.config.schema.root import Config
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 

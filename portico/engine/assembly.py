@@ -11,12 +11,12 @@ from decimal import Decimal
 from msgspec import structs
 
 from portico.catalog import models as model_catalog
-from portico.config.schema import (
-    CircuitBreaker,
-    Config,
+from portico.config.schema.access import KeyConfig
+from portico.config.schema.pricing import ModelPrice
+from portico.config.schema.root import Config
+from portico.config.schema.router import CircuitBreaker
+from portico.config.schema.routes import (
     HedgeConfig,
-    KeyConfig,
-    ModelPrice,
     RetriesConfig,
     RouteConfig,
     RuleConfig,

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
-from portico.config.schema import Config, ProviderConfig
+from portico.config.schema.providers import ProviderConfig
+from portico.config.schema.root import Config
 from portico.errors import ConfigError
 from portico.providers import echo
 from portico.types.deployment import Provider

@@ -6,7 +6,8 @@ import pytest
 
 from portico.config.environment import discover
 from portico.config.load import ConfigInvalid, Loaded, load
-from portico.config.schema import Config, ProviderConfig
+from portico.config.schema.providers import ProviderConfig
+from portico.config.schema.root import Config
 from portico.types.secret import Secret
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from portico.config.load import Loaded, load
-from portico.config.schema import (
-    STRATEGIES,
-    Config,
+from portico.config.schema.access import KeyConfig
+from portico.config.schema.choices import STRATEGIES
+from portico.config.schema.providers import ProviderConfig
+from portico.config.schema.root import Config
+from portico.config.schema.routes import (
     FallbacksConfig,
-    KeyConfig,
-    ProviderConfig,
     RetriesConfig,
     RouteConfig,
     TargetConfig,

@@ -11,7 +11,7 @@ from portico.config.document import configuration_markdown
 from portico.config.json_schema import schema, schema_json
 from portico.config.kinds import members, type_of, unwrap
 from portico.config.load import load
-from portico.config.schema import Config
+from portico.config.schema.root import Config
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

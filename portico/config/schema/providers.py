@@ -1,0 +1,196 @@
+"""`providers:`, whom Portico calls."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from portico.config.schema.base import Count, NonEmpty, Section
+from portico.config.schema.choices import DIALECTS
+from portico.types.secret import Secret
+
+
+class RetryDelays(Section, frozen=True, kw_only=True):
+    """The reference's `providers[].retry`, in milliseconds."""
+
+    base_delay: Annotated[int, Meta(description="First delay, in milliseconds.", ge=0)] = 100
+    max_delay: Annotated[int, Meta(description="Longest delay, in milliseconds.", ge=0)] = 5000
+    backoff_multiplier: Annotated[
+        float,
+        Meta(
+            description="Growth of the delay from one retry to the next.",
+            gt=0,
+            extra={"unused": "the delay doubles"},
+        ),
+    ] = 2.0
+    jitter: Annotated[
+        float,
+        Meta(
+            description="Share of the delay that is random.",
+            ge=0,
+            le=1,
+            extra={"unused": "the whole delay is random (full jitter)", "harmless": (0.1,)},
+        ),
+    ] = 0.0
+
+
+class HealthCheck(Section, frozen=True, kw_only=True):
+    interval: Annotated[int, Meta(description="Seconds between two checks.", ge=1)] = 30
+    failure_threshold: Annotated[int, Meta(description="Failures that make it ill.", ge=1)] = 5
+    recovery_timeout: Annotated[int, Meta(description="Seconds until it is tried again.", ge=1)] = (
+        60
+    )
+    endpoint: Annotated[str | None, Meta(description="Path to ask.")] = None
+    expected_codes: Annotated[
+        tuple[Annotated[int, Meta(ge=100, le=599)], ...], Meta(description="Statuses of health.")
+    ] = (200,)
+
+
+class ProviderSettings(Section, frozen=True, kw_only=True):
+    unknown: ClassVar[str] = "notice"
+
+    headers: Annotated[
+        dict[str, Secret], Meta(description="Header fields added to every request.")
+    ] = {}
+    custom_headers: Annotated[
+        dict[str, Secret], Meta(description="The same as `headers`, by its other name.")
+    ] = {}
+    model_prefix: Annotated[
+        str | None,
+        Meta(
+            description="Prefix of model names.",
+            extra={"unused": "write whole names in `models`"},
+        ),
+    ] = None
+    default_model: Annotated[
+        str | None,
+        Meta(description="Model to use.", extra={"unused": "list it in the provider's `models`"}),
+    ] = None
+    pass_through_params: Annotated[
+        bool | tuple[str, ...] | None,
+        Meta(
+            description="Parameters handed on.",
+            extra={"unused": "every parameter is handed on", "harmless": (True,)},
+        ),
+    ] = None
+    skip_api_key: Annotated[
+        bool | None, Meta(description="Send no credential to this provider.")
+    ] = None
+    organization: Annotated[
+        str | None, Meta(description="The same as the provider's `organization`.")
+    ] = None
+    timeout: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Seconds.", extra={"unused": "use the provider's own `timeout`"}),
+    ] = None
+    max_retries: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Retries.", extra={"unused": "use the provider's own `max_retries`"}),
+    ] = None
+
+
+class ProviderConfig(Section, frozen=True, kw_only=True):
+    name: Annotated[NonEmpty, Meta(description="Your name for it; unique, without `/`.")]
+    provider_type: Annotated[
+        NonEmpty,
+        Meta(
+            description="What it is: a name that `portico providers` prints.", extra={"fold": True}
+        ),
+    ]
+    api_key: Annotated[
+        Secret,
+        Meta(description="Its credential; empty takes the provider type's environment variable."),
+    ] = Secret("")
+    api_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="Several credentials instead of `api_key`: each is limited and cooled "
+            "apart, and calls are spread over them."
+        ),
+    ] = ()
+    base_url: Annotated[
+        str | None,
+        Meta(description="Where it is; unset takes the provider type's own address."),
+    ] = None
+    dialect: Annotated[
+        str | None,
+        Meta(
+            description="What it speaks; unset is what its provider type speaks.",
+            extra={"choices": DIALECTS},
+        ),
+    ] = None
+    api_version: Annotated[
+        str | None,
+        Meta(
+            description="Version of its interface, where its address needs one.",
+            extra={"unused": "no provider type here has a version in its address"},
+        ),
+    ] = None
+    organization: Annotated[str | None, Meta(description="Sent as `openai-organization`.")] = None
+    project: Annotated[str | None, Meta(description="Sent as `openai-project`.")] = None
+    weight: Annotated[
+        Annotated[float, Meta(gt=0, le=100)],
+        Meta(description="Share of the requests it gets under `simple_shuffle`."),
+    ] = 1.0
+    rpm: Annotated[
+        Count | None,
+        Meta(description="Requests a minute and model; unset is no limit (the reference: 1000)."),
+    ] = None
+    tpm: Annotated[
+        Count | None,
+        Meta(description="Tokens a minute and model; unset is no limit (the reference: 100000)."),
+    ] = None
+    max_concurrent_requests: Annotated[
+        Count | None,
+        Meta(
+            description="Requests in flight for each model; unset is no limit (the reference: 10)."
+        ),
+    ] = None
+    adaptive_concurrency: Annotated[
+        bool,
+        Meta(
+            description="Find out how many requests it takes at once: fewer after a 429, a "
+            "time-out or a late first event, more while all is well; at most "
+            "`max_concurrent_requests`."
+        ),
+    ] = False
+    timeout: Annotated[
+        Annotated[float, Meta(gt=0, le=3600)] | None,
+        Meta(description="Seconds an answer may take to begin: `first_byte` and `first_event`."),
+    ] = None
+    max_retries: Annotated[
+        Annotated[int, Meta(ge=0, le=100)] | None,
+        Meta(description="Further tries after the first, where no `retries` says otherwise."),
+    ] = None
+    retry: Annotated[
+        RetryDelays | None,
+        Meta(description="Delays between tries, where no `retries` says otherwise."),
+    ] = None
+    health_check: Annotated[
+        HealthCheck | None,
+        Meta(
+            description="Active checks.",
+            extra={"unused": "health is told from the answers; no request is made only to check"},
+        ),
+    ] = None
+    settings: Annotated[ProviderSettings, Meta(description="What only some providers need.")] = (
+        ProviderSettings()
+    )
+    models: Annotated[
+        tuple[NonEmpty, ...],
+        Meta(
+            description="Its models that clients may ask for by their own names; patterns such as "
+            "`gpt-*` and `*` are allowed; empty is any."
+        ),
+    ] = ()
+    tags: Annotated[
+        tuple[NonEmpty, ...],
+        Meta(
+            description="Your words about it; a call with `x-portico-tags` goes only where all "
+            "of its tags are."
+        ),
+    ] = ()
+    region: Annotated[
+        NonEmpty | None,
+        Meta(description="Where it works; a call with `x-portico-region` goes only there."),
+    ] = None
+    enabled: Annotated[bool, Meta(description="False leaves it out.")] = True
