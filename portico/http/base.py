@@ -1,6 +1,7 @@
 """What the engine may ask of HTTP: the Protocols that `server` and `client` satisfy."""
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from portico.types.credential import Credential
 from portico.types.http import HttpHead, HttpRequest, HttpResponse, StreamSink
@@ -34,11 +35,13 @@ class Pool(Protocol):
     `UpstreamProtocol`). Cancelling the awaiting task closes the connection.
     """
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    def send(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
         """The whole answer, of any status."""
+        ...
 
-    async def open(self, request: HttpRequest) -> HttpResponse | UpstreamStream:
+    def open(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse | UpstreamStream]:
         """A stream if the answer is one (see `HttpRequest.stream_types`), else the whole answer."""
+        ...
 
 
 class HeldCredential(Protocol):
@@ -49,6 +52,7 @@ class HeldCredential(Protocol):
 
     async def fresh(self) -> Credential:
         """Wait for a usable one; raises `GatewayError` that says what is missing."""
+        ...
 
     def refused(self, credential: Credential) -> None:
         """The provider refused it: fetch another for the next request."""

@@ -452,4 +452,5 @@ def _peer(name: object) -> str:
     match name:
         case (str(host), int(port), *_):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "local socket"
+        case _:
+            return "local socket"

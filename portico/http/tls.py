@@ -16,7 +16,8 @@ class ClientContext(ssl.SSLContext):
     tickets after the handshake (RFC 8446 section 4.6.1, read 2026-11-23).
     """
 
-    _sessions: dict[str, ssl.SSLSession]
+    def __init__(self, protocol: int) -> None:
+        self._sessions: dict[str, ssl.SSLSession] = {}
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         host = kwargs.get("server_hostname")
@@ -35,7 +36,6 @@ def client_context(ca_file: str | None = None) -> ClientContext:
     Raises ConfigError if the file cannot be read.
     """
     context = ClientContext(ssl.PROTOCOL_TLS_CLIENT)
-    context._sessions = {}
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:

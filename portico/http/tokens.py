@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from portico.errors import GatewayError
 from portico.http.base import Pool
 from portico.http.tokens_aws import find_aws
+from portico.http.tokens_aws_sso import Write
 from portico.http.tokens_azure import find_azure
 from portico.http.tokens_google import find_google
 from portico.types.credential import Credential
@@ -28,6 +29,7 @@ RETRY_S: Final = 10.0
 class CredentialSource(Protocol):
     async def fetch(self, now: float) -> Credential:
         """A new credential; raises a GatewayError that says what is missing. `now` is UTC."""
+        ...
 
 
 class Held:
@@ -108,15 +110,16 @@ def find_source(
     pool: Pool,
     direct: Pool,
     read: Callable[[str], str],
+    write: Write | None = None,
     region: str | None = None,
 ) -> CredentialSource | None:
     """Where a cloud provider's credentials come from when the operator configured no key.
 
     `direct` reaches metadata servers, which no proxy may stand before; `read` gives the text of a
-    file and raises OSError. `None` for providers whose credentials are keys.
+    file and `write` replaces it; both raise OSError. `None` for providers whose credentials are keys.
     """
     if provider_type in ("bedrock", "bedrock_mantle"):
-        return find_aws(environ, pool=pool, direct=direct, read=read, region=region)
+        return find_aws(environ, pool=pool, direct=direct, read=read, write=write, region=region)
     if provider_type == "vertex_ai":
         return find_google(environ, pool=pool, direct=direct, read=read)
     if provider_type in ("azure", "azure_ai"):

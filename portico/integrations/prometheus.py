@@ -302,8 +302,9 @@ def _reader(names: tuple[str, ...]) -> Callable[[Any], LabelValues]:
     """`attrgetter` gives a tuple only for two names and more."""
     if not names:
         return lambda event: ()
-    get: Callable[[Any], Any] = attrgetter(*names)
-    return get if len(names) > 1 else lambda event: (get(event),)
+    first, *others = names
+    get = attrgetter(first)
+    return attrgetter(first, *others) if others else lambda event: (get(event),)
 
 
 def _add(metric: Metric, row: Row, labels: dict[str, str], value: Any) -> None:

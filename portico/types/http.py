@@ -63,7 +63,10 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class HttpRequest(msgspec.Struct):
-    """One request to a provider: `head` is complete (request line, fields, blank line)."""
+    """One request to a provider: `head` is complete (request line, fields, blank line).
+
+    `steps` knows what comes after it, where a provider takes several requests to answer one.
+    """
 
     origin: Origin
     head: bytes
@@ -73,6 +76,7 @@ class HttpRequest(msgspec.Struct):
     """Prefixes of the content types that `Pool.open` hands over as a stream when the status is 2xx;
     `b""` takes any, the empty tuple takes none."""
     max_response_bytes: int = 64 * 1024 * 1024
+    steps: "Steps | None" = None
 
 
 class HttpHead(msgspec.Struct):
@@ -87,6 +91,41 @@ class HttpResponse(msgspec.Struct):
 
     head: HttpHead
     body: bytes
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The next request on the way to an answer, `after_s` seconds from now."""
+
+    request: HttpRequest
+    after_s: float = 0.0
+
+
+class Steps(Protocol):
+    """How a provider is led to its answer, where the first request only sets it to work.
+
+    Pure: a module of `providers` says what is asked, `http.steps` asks it. `work` is the answer to
+    the first request, the latest known of it elsewhere.
+    """
+
+    @property
+    def end_mark(self) -> bytes:
+        """The line that the last event of a stream begins with, its line end before it."""
+
+    def after(self, work: HttpResponse, asked: int, *, streamed: bool) -> Step | None:
+        """`None`: the work is over, and this is its answer. `asked` requests came after the first.
+
+        A step whose request has `stream_types` leads to the stream itself. Raises `UpstreamError`
+        for an answer that leads nowhere.
+        """
+
+    def undo(self, work: HttpResponse) -> HttpRequest | None:
+        """What stops the work when nobody waits for its answer any more."""
+
+    def report(self, work: HttpResponse) -> HttpRequest:
+        """What is asked when a stream is over: how the work ended, and what it used."""
+
+    def event(self, work: HttpResponse) -> bytes:
+        """The work as an event of a stream, for the dialect's reader."""
 
 
 class StreamSink(Protocol):
@@ -109,12 +148,13 @@ class Responder(Protocol):
     @property
     def is_gone(self) -> bool:
         """Has the client left? Writing is then harmless and does nothing."""
+        ...
 
     def send(self, status: int, fields: bytes, body: bytes) -> None: ...
 
     def start(self, status: int, fields: bytes, data: bytes = b"") -> None: ...
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes, /) -> None: ...
 
     def finish(self, data: bytes = b"") -> None: ...
 
