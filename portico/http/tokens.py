@@ -116,7 +116,8 @@ def find_source(
     """Where a cloud provider's credentials come from when the operator configured no key.
 
     `direct` reaches metadata servers, which no proxy may stand before; `read` gives the text of a
-    file and `write` replaces it; both raise OSError. `None` for providers whose credentials are keys.
+    file and `write` replaces it, both raise OSError. `None` for providers whose credentials are
+    keys.
     """
     if provider_type in ("bedrock", "bedrock_mantle"):
         return find_aws(environ, pool=pool, direct=direct, read=read, write=write, region=region)

@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html and
 …/feature-assume-role-credentials.html, docs.aws.amazon.com/AWSEC2/latest/UserGuide/
 instance-metadata-security-credentials.html and docs.aws.amazon.com/STS/latest/APIReference
-(2026-11-23). Profiles that run a program (`credential_process`) or need a browser (SSO) are refused
-with words; IMDSv1 is not spoken.
+(2026-11-23). Profiles of IAM Identity Center and those that run a program are the business of
+`tokens_aws_sso` and `tokens_process`; IMDSv1 and `aws login` are not spoken.
 """
 
 import configparser
@@ -18,6 +18,8 @@ from urllib.parse import urlencode
 from portico.errors import ConfigError, UpstreamAuthentication, UpstreamError
 from portico.http.base import Pool
 from portico.http.token_request import LOCAL, Read, ask, ask_json, moment, read_file, split, text
+from portico.http.tokens_aws_sso import SsoKeys, Write, sso_profile
+from portico.http.tokens_process import ProcessKeys
 from portico.providers.sigv4 import sign
 from portico.types.credential import AwsKeys
 from portico.types.secret import Secret
@@ -194,11 +196,15 @@ def find_aws(
     pool: Pool,
     direct: Pool,
     read: Read,
+    write: Write | None = None,
     region: str | None = None,
 ) -> KeySource:
-    """By the SDKs' order: environment, web identity, profile, container, instance."""
+    """By the SDKs' order: environment, web identity, profile, container, instance.
+
+    `write` puts a renewed sign-in back into the cache of the AWS tools.
+    """
     region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    finder = _Finder(environ, pool, direct, read, region or "us-east-1")
+    finder = _Finder(environ, pool, direct, read, write, region or "us-east-1")
     return (
         finder.environment()
         or finder.web_identity()
@@ -210,12 +216,19 @@ def find_aws(
 
 class _Finder:
     def __init__(
-        self, environ: Mapping[str, str], pool: Pool, direct: Pool, read: Read, region: str
+        self,
+        environ: Mapping[str, str],
+        pool: Pool,
+        direct: Pool,
+        read: Read,
+        write: Write | None,
+        region: str,
     ) -> None:
         self._environ = environ
         self._pool = pool
         self._direct = direct
         self._read = read
+        self._write = write
         self._region = region
         self._sts = environ.get("AWS_ENDPOINT_URL_STS")
         self._profiles: dict[str, dict[str, str]] | None = None
@@ -276,16 +289,40 @@ class _Finder:
             raise ConfigError(f"the AWS profile {wanted!r} is in neither of the AWS files")
         if "role_arn" in section and wanted not in seen:
             return self._role(wanted, section, seen)
+        found = self._sso(wanted, section)
+        if found is not None:
+            return found
         key, secret = section.get("aws_access_key_id"), section.get("aws_secret_access_key")
         if key and secret:
             token = section.get("aws_session_token")
             return StaticKeys(AwsKeys(key, Secret(secret), Secret(token) if token else None))
+        if command := section.get("credential_process"):
+            return ProcessKeys(command, self._environ, profile=wanted)
         if name is None:
             return None
-        kind = next((field for field in section if field.startswith(("sso_", "credential_"))), None)
         raise ConfigError(
             f"the AWS profile {wanted!r} holds no keys"
-            + (f"; `{kind}` is not supported, use a role or keys" if kind else "")
+            + ("; `aws login` is not supported, use SSO" if "login_session" in section else "")
+        )
+
+    def _sso(self, name: str, section: dict[str, str]) -> KeySource | None:
+        before = "sso-session "
+        sessions = {
+            title.removeprefix(before): said
+            for title, said in self._sections().items()
+            if title.startswith(before)
+        }
+        profile = sso_profile(name, section, sessions)
+        if profile is None:
+            return None
+        return SsoKeys(
+            self._pool,
+            profile,
+            folder=f"{self._environ.get('HOME', '~')}/.aws/sso/cache",
+            read=self._read,
+            write=self._write,
+            portal=self._environ.get("AWS_ENDPOINT_URL_SSO"),
+            oidc=self._environ.get("AWS_ENDPOINT_URL_SSO_OIDC"),
         )
 
     def _role(self, name: str, section: dict[str, str], seen: tuple[str, ...]) -> KeySource:

@@ -224,8 +224,15 @@ role_arn = {ROLE}
 sso_session = corp
 sso_account_id = 1
 
+[profile half]
+sso_account_id = 1
+sso_region = eu-west-1
+
 [profile program]
-credential_process = /bin/keys
+credential_process = "/bin/keys
+
+[profile login]
+login_session = arn:aws:iam::1:user/me
 """
 HOME = {"HOME": "/h"}
 FILES = {"h__aws_credentials": CREDENTIALS, "h__aws_config": CONFIG}
@@ -277,8 +284,10 @@ def test_profiles_lead_to_roles(profile: str, exchanges: int) -> None:
         ("absent", "'absent' is in neither"),
         ("a", "leads back to itself"),
         ("lonely", "no keys to assume it with"),
-        ("browser", "`sso_session` is not supported"),
-        ("program", "`credential_process` is not supported"),
+        ("browser", "names the sso-session 'corp', which the AWS configuration file has not"),
+        ("half", "'half' lacks sso_start_url, sso_role_name"),
+        ("program", "'program' cannot be read as a command: No closing quotation"),
+        ("login", "holds no keys; `aws login` is not supported, use SSO"),
         ("from-env", "a `source_profile` or a `credential_source` that is there"),
     ],
 )
