@@ -22,6 +22,7 @@ Reason = Literal[
     "model_missing",
     "circuit_open",
     "circuit_probing",
+    "warming_up",
     "abilities",
     "context_window",
     "tags",
@@ -43,7 +44,7 @@ class Exclusion(msgspec.Struct, frozen=True):
 def exclusion(state: DeploymentState, now: float, tokens: int = 0) -> Exclusion | None:
     """What keeps `state` from taking one more request of `tokens`, if anything does.
 
-    Changes nothing but the mark of a state that is not hindered any more.
+    Changes nothing but the mark of a state that is not hindered any more, or has warmed up.
     """
     if not state.guarded:
         return None
@@ -75,9 +76,11 @@ def _hindrance(state: DeploymentState, now: float) -> Exclusion | None:
         return Exclusion("model_missing", state.missing_until - now, soft=True)
     circuit = state.circuit
     if circuit.open_until == 0.0:
-        state.mark(hindered=False)
+        if circuit.is_full(now):
+            return Exclusion("warming_up", soft=True)
+        state.mark(hindered=circuit.allowance is not None)
     elif now < circuit.open_until:
         return Exclusion("circuit_open", circuit.open_until - now, soft=True)
-    elif circuit.probe is not None:
+    elif circuit.is_full(now):
         return Exclusion("circuit_probing", soft=True)
     return None

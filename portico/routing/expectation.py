@@ -7,7 +7,7 @@ is noticed by the first who meets it. After Finagle's `PeakEwma`
 
 from math import exp
 
-SPEED_TAU_S = 10.0
+SPEED_TAU_S = 3.0
 """How fast a faster sample pulls the expectation down."""
 PER_TOKEN_GAIN = 0.2
 ERROR_GAIN = 0.25
@@ -17,7 +17,7 @@ ERROR_TAU_S = 15.0
 
 
 class Expectation:
-    __slots__ = ("_errors", "_errors_at", "per_token_s", "ttft_at", "ttft_s")
+    __slots__ = ("_errors", "_errors_at", "_streamed_at", "per_token_s", "ttft_at", "ttft_s")
 
     def __init__(self) -> None:
         self.ttft_s: float | None = None
@@ -25,6 +25,7 @@ class Expectation:
         cold."""
         self.ttft_at = 0.0
         self.per_token_s: float | None = None
+        self._streamed_at = 0.0
         self._errors = 0.0
         self._errors_at = 0.0
 
@@ -42,11 +43,18 @@ class Expectation:
             self.ttft_s = seconds + (known - seconds) * exp((self.ttft_at - now) / SPEED_TAU_S)
         self.ttft_at = now
 
-    def streamed(self, seconds: float, output_tokens: int) -> None:
-        """The rest of a stream, after its first event."""
-        sample = seconds / output_tokens
+    def streamed(self, began_at: float, now: float, output_tokens: int) -> None:
+        """The rest of a stream, after its first event at `began_at`. The older what is known, the
+        more the new one weighs.
+        """
+        sample = (now - began_at) / output_tokens
         known = self.per_token_s
-        self.per_token_s = sample if known is None else known + PER_TOKEN_GAIN * (sample - known)
+        if known is None:
+            self.per_token_s = sample
+        else:
+            fresh = 1.0 - exp(min(0.0, self._streamed_at - began_at) / SPEED_TAU_S)
+            self.per_token_s = known + max(PER_TOKEN_GAIN, fresh) * (sample - known)
+        self._streamed_at = max(began_at, self._streamed_at)
 
     def whole(self, now: float, seconds: float, output_tokens: int | None) -> None:
         """A whole answer does not say when it began; it says how much slower or faster all went."""
@@ -64,6 +72,10 @@ class Expectation:
         if self._errors:
             self._errors = self.errors(now) * (1.0 - ERROR_GAIN)
             self._errors_at = now
+
+    def forgive(self) -> None:
+        """Forget the errors: it has shown that it is well."""
+        self._errors = 0.0
 
     def failed(self, now: float) -> None:
         share = self.errors(now)

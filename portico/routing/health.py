@@ -172,23 +172,21 @@ def started(state: DeploymentState, now: float, tokens: int = 0) -> Lease:
     state.meter.reserve(now, tokens)
     lease = Lease(state, now, tokens)
     if state.hindered:
-        circuit = state.circuit
-        if 0.0 < circuit.open_until <= now and circuit.probe is None:
-            circuit.probe = lease
+        state.circuit.try_out(lease, now)
     return lease
 
 
 def first_event(lease: Lease, now: float) -> None:
-    """The first content event of a stream is here. A probe that got this far makes room for the
-    next."""
+    """The first content event of a stream is here. A trial that got this far makes room for
+    others."""
     lease.first_at = now
     state = lease.state
     state.expectation.first_event(now, now - lease.at)
     if state.concurrency is not None:
         state.concurrency.first_event(lease.at, now, state.in_flight)
         state.rebound()
-    if state.circuit.probe is lease:
-        state.circuit.probe = None
+    if state.hindered:
+        state.circuit.answered(lease)
 
 
 def finished(
@@ -207,8 +205,10 @@ def finished(
     """
     if not lease.is_open:
         return None
-    _free(lease)
     state = lease.state
+    if state.hindered and error is None and lease.first_at is None:
+        state.circuit.answered(lease)
+    _free(lease)
     if used_tokens is not None and used_tokens != lease.tokens:
         state.meter.settle(lease.at, now, reserved=lease.tokens, used=used_tokens)
     if error is not None:
@@ -221,7 +221,7 @@ def finished(
     if first_at is None:
         expectation.whole(now, now - lease.at, output_tokens)
     elif output_tokens is not None and output_tokens > 1:
-        expectation.streamed(now - first_at, output_tokens)
+        expectation.streamed(first_at, now, output_tokens)
     expectation.succeeded(now)
     state.succeeded += 1
     if state.cooled_in_a_row and lease.at >= state.cooled_at:
@@ -231,6 +231,7 @@ def finished(
         state.credential.refused_until = 0.0
     before = describe(state, now) if state.hindered else "healthy"
     if state.circuit.succeeded(lease.at, now):
+        expectation.forgive()
         return Transition(state.deployment.id, before, describe(state, now))
     return None
 
@@ -250,8 +251,8 @@ def _free(lease: Lease) -> None:
     lease.is_open = False
     state = lease.state
     state.in_flight -= 1
-    if state.circuit.probe is lease:
-        state.circuit.probe = None
+    if state.hindered:
+        state.circuit.trials.discard(lease)
 
 
 def _learn_error(lease: Lease, now: float, error: GatewayError, rng: Random) -> Transition | None:

@@ -97,8 +97,7 @@ def reset(state: DeploymentState, now: float) -> None:
 
     Limits stay counted, and what the administrator said stays said.
     """
-    state.circuit.close(now)
-    state.circuit.openings = 0
+    state.circuit.reset(now)
     state.cool_until = state.missing_until = 0.0
     state.cooled_in_a_row = 0
     state.credential.refused_until = 0.0

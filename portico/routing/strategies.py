@@ -16,8 +16,9 @@ from portico.types.deployment import Deployment
 
 Candidates = Sequence[DeploymentState]
 
-EXPLORATION = 0.01
-"""Share of calls that go anywhere, so that a recovery is noticed (`adaptive`, `latency_based`)."""
+EXPLORATION = 150
+"""One call in so many goes to whoever has been left alone the longest, so that a recovery is
+noticed (`adaptive`, `latency_based`)."""
 ERROR_WEIGHT = 20.0
 """How much worse `adaptive` finds a deployment that always fails than one that never does."""
 FAST_ENOUGH = 2.0
@@ -87,8 +88,10 @@ def latency_based(
     """At random among the fast: to send all calls to the very fastest would only make it slow."""
     times = [state.expectation.ttft_s for state in candidates]
     known = [seconds for seconds in times if seconds is not None]
-    if not known or rng.random() < EXPLORATION:
+    if not known:
         return int(rng.random() * len(times))
+    if turn % EXPLORATION == EXPLORATION - 1:
+        return _longest_unused(candidates)
     mean = sum(known) / len(known)
     most = min(known) * FAST_ENOUGH
     fast = [
@@ -132,6 +135,8 @@ def adaptive(
 
     A cold one is assumed to be as fast as the other: it fills up until its first answers are in.
     """
+    if turn % EXPLORATION == EXPLORATION - 1:
+        return _longest_unused(candidates)
     count = len(candidates)
     if count == 2:
         first, second = 0, 1
@@ -140,8 +145,6 @@ def adaptive(
         second = int(rng.random() * (count - 1))
         if second >= first:
             second += 1
-    if rng.random() < EXPLORATION:
-        return first if rng.random() < 0.5 else second
     a = candidates[first]
     b = candidates[second]
     pain_a = expected_pain(a, request, now, b)
@@ -164,8 +167,10 @@ def expected_pain(
     errors.
     """
     if state.hindered and state.circuit.open_until > 0.0:
-        # It is a candidate, so it is time to try it out; or all are open, and the idlest may do.
-        return _PROBE * (state.in_flight + 1)
+        circuit = state.circuit
+        if now < circuit.open_until or circuit.wants_trial():
+            # A candidate all the same: time to try it out, or all are open and the idlest may.
+            return _PROBE * (state.in_flight + 1)
     expected = state.expectation
     seconds = expected.ttft_s
     per_token = expected.per_token_s
@@ -204,6 +209,14 @@ def headroom(state: DeploymentState, now: float) -> float:
         if share > used:
             used = share
     return 1.0 - used
+
+
+def _longest_unused(candidates: Candidates) -> int:
+    """Whoever has been left alone the longest is who may have changed unnoticed."""
+    times = [
+        -math.inf if state.last_used_at is None else state.last_used_at for state in candidates
+    ]
+    return times.index(min(times))
 
 
 def _lowest(scores: Sequence[float], rng: Random) -> int:

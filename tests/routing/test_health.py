@@ -206,11 +206,28 @@ def test_it_stays_open_longer_each_time_with_jitter(
     for _ in range(30):
         lengths.append(until - now)
         now = until
-        attempt(state, now, FAILURE, rng, lasting=0.0)
+        attempt(state, now, FAILURE, rng, lasting=10.0)
         until = state.circuit.open_until
+        now += 10.0
     for number, length in enumerate(lengths, 1):
         assert 0.75 * min(60.0, 3.0 * number) <= length <= 1.25 * min(60.0, 3.0 * number)
     assert len(set(lengths)) == 30
+
+
+@pytest.mark.parametrize(
+    ("outage_s", "most_s"), [(10.0, 3.0), (60.0, 3.75), (160.0, 10.0), (9600.0, 60.0)]
+)
+def test_who_fails_quickly_is_asked_again_within_a_share_of_the_outage(
+    make_state: MakeState, rng: random.Random, outage_s: float, most_s: float
+) -> None:
+    state = make_state()
+    now = broken(state, 0.0, rng)
+    length = 0.0
+    while now < outage_s:
+        attempt(state, now, FAILURE, rng, lasting=0.05)
+        length = state.circuit.open_until - now - 0.05
+        now = state.circuit.open_until
+    assert length <= 1.25 * most_s + 0.5
 
 
 def test_one_probe_at_a_time_and_enough_successes_close_it(
@@ -226,10 +243,59 @@ def test_one_probe_at_a_time_and_enough_successes_close_it(
     second = started(state, now + 1)
     assert finished(second, now + 2, rng=rng) == Transition("a/m", "half_open", "healthy")
     assert exclusion(state, now + 2) is None
+
+
+def test_who_is_back_gets_two_more_for_each_that_was_answered(
+    make_state: MakeState, rng: random.Random
+) -> None:
+    state = make_state()
+    now = broken(state, 0.0, rng)
+    admitted = []
+    under_way = []
+    for _ in range(5):
+        newcomers = []
+        while exclusion(state, now) is None and state.in_flight < 50:
+            newcomers.append(started(state, now))
+        admitted.append(len(newcomers))
+        for lease in newcomers:
+            first_event(lease, now + 0.1)
+        for lease in under_way:
+            finished(lease, now + 0.2, rng=rng)
+        under_way = newcomers
+        now += 0.3
+    assert admitted == [1, 2, 5, 12, 38]
+    assert (state.circuit.name(now), state.guarded) == ("closed", False)
+
+
+def test_a_breaker_that_closed_is_warm_after_a_while_and_cold_after_a_failure(
+    make_state: MakeState, rng: random.Random
+) -> None:
+    state = make_state()
+    now = broken(state, 0.0, rng)
+    for _ in range(2):
+        attempt(state, now, None, rng, lasting=0.0)
+    crowd = [started(state, now) for _ in range(5)]
+    assert exclusion(state, now) == Exclusion("warming_up", soft=True)
+    assert exclusion(state, now + 10.0) is None
     assert not state.guarded
+    for lease in crowd:
+        finished(lease, now + 11.0, FAILURE, rng=rng)
+    again = state.circuit.open_until
+    attempt(state, again, None, rng, lasting=0.0)
+    assert [started(state, again) for _ in range(3)]
+    assert exclusion(state, again) == Exclusion("circuit_probing", soft=True)
 
 
-def test_a_probe_that_streams_makes_room_for_the_next(
+def test_closing_forgives_the_errors(make_state: MakeState, rng: random.Random) -> None:
+    state = make_state()
+    now = broken(state, 0.0, rng)
+    assert state.expectation.errors(now) > 0.5
+    for _ in range(2):
+        attempt(state, now, None, rng, lasting=0.0)
+    assert state.expectation.errors(now) == 0.0
+
+
+def test_a_probe_that_streams_makes_room_for_others(
     make_state: MakeState, rng: random.Random
 ) -> None:
     state = make_state()
@@ -382,9 +448,26 @@ def test_a_slower_first_event_counts_at_once_a_faster_one_in_time(make_state: Ma
     first_event(started(state, 0.0), 5.0)
     assert state.expectation.ttft_s == 5.0
     first_event(started(state, 5.0), 6.0)
-    assert state.expectation.ttft_s == pytest.approx(1.0 + 4.0 * 2.718281828**-0.1)
+    assert state.expectation.ttft_s == pytest.approx(1.0 + 4.0 * 2.718281828 ** (-1 / 3))
     first_event(started(state, 199.0), 200.0)
     assert state.expectation.ttft_s == pytest.approx(1.0)
+
+
+def test_the_pace_of_tokens_is_believed_the_sooner_the_older_the_one_before(
+    make_state: MakeState, rng: random.Random
+) -> None:
+    state = make_state()
+
+    def stream(began_at: float, seconds: float) -> float | None:
+        lease = started(state, began_at)
+        first_event(lease, began_at)
+        finished(lease, began_at + seconds, rng=rng, output_tokens=10)
+        return state.expectation.per_token_s
+
+    assert stream(0.0, 10.0) == 1.0
+    assert stream(0.1, 5.0) == pytest.approx(0.9)
+    assert stream(30.1, 1.0) == pytest.approx(0.1, abs=0.001)
+    assert stream(20.0, 10.0) == pytest.approx(0.28, abs=0.001)
 
 
 def test_whole_answers_scale_what_streams_taught(make_state: MakeState, rng: random.Random) -> None:

@@ -11,7 +11,7 @@ from portico.errors import UpstreamFailed
 from portico.routing import affinity
 from portico.routing.affinity import session_of
 from portico.routing.health import DeploymentState, finished, first_event, started
-from portico.routing.strategies import ANY, STRATEGIES, RoutingRequest
+from portico.routing.strategies import ANY, EXPLORATION, STRATEGIES, RoutingRequest
 from portico.types.deployment import Deployment, Limits
 
 MakeState = Callable[..., DeploymentState]
@@ -111,13 +111,28 @@ def test_adaptive_takes_the_lesser_pain_but_explores(
     make_state: MakeState, known: list[Known], best: int
 ) -> None:
     states = [made(make_state, f"d{number}", one) for number, one in enumerate(known)]
-    share = shares("adaptive", states, rounds=20_000)[1 - best]
-    assert 0.0 < share <= 0.02
+    for state in states:
+        state.last_used_at = 1.0
+    states[1 - best].last_used_at = 0.5
+    assert shares("adaptive", states, rounds=15_000)[1 - best] == 0.01
 
 
 def test_adaptive_takes_the_worst_of_four_only_to_explore(make_state: MakeState) -> None:
     states = [made(make_state, f"d{n}", Known(ttft_s=1.0 if n else 9.0)) for n in range(4)]
-    assert shares("adaptive", states, rounds=20_000)[0] <= 0.01
+    assert shares("adaptive", states, rounds=15_000)[0] == 0.01
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "latency_based"])
+def test_who_was_left_alone_the_longest_is_looked_at_again(
+    make_state: MakeState, rng: random.Random, strategy: str
+) -> None:
+    states = [made(make_state, f"d{n}", Known(ttft_s=9.0)) for n in range(4)]
+    for number, state in enumerate(states):
+        state.last_used_at = (3.0, 2.0, 1.0, 4.0)[number]
+    choose = STRATEGIES[strategy].choose
+    assert choose(states, ANY, 5.0, rng, EXPLORATION - 1) == 2
+    states[1].last_used_at = None
+    assert choose(states, ANY, 5.0, rng, 2 * EXPLORATION - 1) == 1
 
 
 def test_adaptive_tries_a_half_open_one_at_once(make_state: MakeState, rng: random.Random) -> None:
