@@ -3,7 +3,8 @@
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
 and …/APIReference/API_runtime_InvokeModelWithResponseStream.html (2026-11-23). Model and streaming
 are in the path, the version is in the body, and each event of a stream is base64 within a binary
-frame. What is said is Anthropic's and so is its state; errors are Bedrock's.
+frame. What is said is Anthropic's and so is its state; errors are Bedrock's. Media by URL are
+answered with "URL sources are not supported" (https://github.com/braintrustdata/lingua/pull/160).
 """
 
 import base64
@@ -16,11 +17,13 @@ import msgspec
 from portico.errors import UpstreamError, UpstreamProtocol
 from portico.types.chat import ChatRequest, ChatResponse, Home
 from portico.types.chat_stream import Event, StreamEnd, StreamError
+from portico.types.media import MediaKind
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.aws_events import AwsEvent, AwsEventSplitter
 from portico.wire.base import Unsupported
 from portico.wire.bedrock_converse.errors import read_error, read_exception
 from portico.wire.json_io import encode
+from portico.wire.media import without_urls
 
 __all__ = ["NAME", "read_error", "read_response", "stream_reader", "write_request"]
 
@@ -34,6 +37,7 @@ class _Chunk(msgspec.Struct):
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BY_DATA_ONLY: Final[frozenset[MediaKind]] = frozenset({"image", "document"})
 _ELSEWHERE: Final = ("model", "stream")
 _REFUSED: Final = ("metadata", "service_tier", "inference_geo", "container", "mcp_servers")
 """Fields of Anthropic's own platform that InvokeModel answers with a validation error."""
@@ -42,6 +46,7 @@ _REFUSED: Final = ("metadata", "service_tier", "inference_geo", "container", "mc
 def write_request(
     request: ChatRequest, /, *, unsupported: Unsupported, home: Home | None = None
 ) -> bytes:
+    request = without_urls(request, _BY_DATA_ONLY, unsupported, NAME)
     body = anthropic_messages.write_request(request, unsupported=unsupported, home=home)
     fields = _FIELDS.decode(body)
     for name in _ELSEWHERE:

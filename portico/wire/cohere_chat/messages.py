@@ -404,6 +404,9 @@ class MessageWriter:
                 text = "\n".join(b.text for b in content if isinstance(b, Text))
                 if not all(isinstance(b, Text) for b in content):
                     self._unsupported("document.content", NAME)
+            case UrlSource():
+                self._unsupported("content.document", NAME)
+                return None
             case source:
                 self._unsupported(f"document.{source.__struct_config__.tag}", NAME)
                 return None

@@ -207,6 +207,9 @@ def write_part(block: Block, unsupported: Unsupported, *, markers: bool) -> Json
         case Audio(DataSource(media_type, data)):
             format = _AUDIO_TYPES.get(media_type) or media_type.removeprefix("audio/")
             part = {"type": "input_audio", "input_audio": {"data": data, "format": format}}
+        case Audio(UrlSource()):
+            unsupported("audio.url", NAME)
+            return None
         case Document():
             written = _write_document(block, unsupported)
             if written is None:
