@@ -7,7 +7,7 @@ own.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -42,7 +42,8 @@ class PoolStats(msgspec.Struct, frozen=True):
 class HttpPool:
     """Satisfies `http.base.Pool`. Made and used inside one running event loop.
 
-    `ssl_context` makes the one context for all https origins, on first need. A request that finds
+    `ssl_context` makes the one context for all https origins, on first need. `resolve`, where it is
+    given, says which addresses an origin is reached at, or raises. A request that finds
     `max_connections_per_origin` open waits for one of them, within its `connect` time.
     """
 
@@ -54,6 +55,7 @@ class HttpPool:
         max_connections_per_origin: int = 4096,
         proxies: ProxySettings | None = None,
         ssl_context: Callable[[], ssl.SSLContext] = client_context,
+        resolve: Callable[[Origin], Awaitable[Sequence[str]]] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -63,6 +65,7 @@ class HttpPool:
         self._max_open = max_connections_per_origin
         self._proxies = proxies
         self._make_context = ssl_context
+        self._resolve = resolve
         self._context: ssl.SSLContext | None = None
         self._lanes: dict[Origin, _Lane] = {}
         self._connections: set[UpstreamConnection] = set()
@@ -183,7 +186,8 @@ class HttpPool:
         if self._sweep_handle is None and not self._is_closed:
             self._sweep_handle = self.loop.call_later(_SWEEP_EVERY_S, self._swept)
         try:
-            await dial(connection, origin, proxy, context)
+            addresses = () if self._resolve is None else await self._resolve(origin)
+            await dial(connection, origin, proxy, context, addresses)
         except BaseException:
             connection.drop()
             self.forget(connection)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -15,21 +16,29 @@ _MAX_CONNECT_ANSWER = 64 * 1024
 
 
 async def dial(
-    protocol: asyncio.Protocol, origin: Origin, proxy: Proxy | None, context: ssl.SSLContext | None
+    protocol: asyncio.Protocol,
+    origin: Origin,
+    proxy: Proxy | None,
+    context: ssl.SSLContext | None,
+    addresses: Sequence[str] = (),
 ) -> None:
     """Connect `protocol` to `origin`; `context` is given exactly for https.
 
-    The caller sets the time limit. Raises OSError, or UpstreamUnreachable if the proxy declines.
+    Where `addresses` are given, to one of them and to nothing that the name may resolve to. The
+    caller sets the time limit. Raises OSError, or UpstreamUnreachable if the proxy declines.
     """
     loop = asyncio.get_running_loop()
     if proxy is None:
-        await loop.create_connection(
-            lambda: protocol,
-            origin.host,
-            origin.port,
-            ssl=context,
-            server_hostname=origin.host if context else None,
-        )
+        *others, last = addresses or (origin.host,)
+        for host in others:
+            try:
+                await _connect(protocol, host, origin, context)
+            except ssl.SSLError:
+                raise  # it would be no better elsewhere
+            except OSError:
+                continue
+            return
+        await _connect(protocol, last, origin, context)
     elif context is None:
         await loop.create_connection(lambda: protocol, proxy.host, proxy.port)
     else:
@@ -44,6 +53,18 @@ async def dial(
             raise
         assert secured is not None
         protocol.connection_made(secured)
+
+
+async def _connect(
+    protocol: asyncio.Protocol, host: str, origin: Origin, context: ssl.SSLContext | None
+) -> None:
+    await asyncio.get_running_loop().create_connection(
+        lambda: protocol,
+        host,
+        origin.port,
+        ssl=context,
+        server_hostname=origin.host if context else None,
+    )
 
 
 class _Tunnel(asyncio.Protocol):
