@@ -272,6 +272,7 @@ def _described(
         "model": name,
         "strategy": strategy,
         "deployments": [deployment.id for deployment in deployments],
+        "dialects": [deployment.speaks for deployment in deployments],
         "input_usd_per_million": _usd_per_million(prices, "input"),
         "output_usd_per_million": _usd_per_million(prices, "output"),
     }

@@ -227,12 +227,13 @@ def models(config_path: Path | None, as_json: bool) -> None:
         _json_lines(rows)
         return
     _table(
-        ("MODEL", "STRATEGY", "DEPLOYMENTS", "USD / M INPUT", "USD / M OUTPUT"),
+        ("MODEL", "STRATEGY", "DEPLOYMENTS", "DIALECTS", "USD / M INPUT", "USD / M OUTPUT"),
         [
             (
                 row["model"],
                 row["strategy"],
                 ", ".join(row["deployments"]),
+                ", ".join(dict.fromkeys(speaks[0] for speaks in row["dialects"])),
                 row["input_usd_per_million"] or "-",
                 row["output_usd_per_million"] or "-",
             )
@@ -277,8 +278,8 @@ def routes(data_dir: Path | None, as_json: bool, watch: bool) -> None:
 
 
 _ROUTES_HEAD = (
-    "DEPLOYMENT", "STATE", "BACK IN", "IN FLIGHT", "TTFT MS", "ERRORS", "REQUESTS", "RPM", "TPM",
-    "LAST ERROR",
+    "DEPLOYMENT", "DIALECT", "STATE", "BACK IN", "IN FLIGHT", "TTFT MS", "ERRORS", "REQUESTS",
+    "RPM", "TPM", "LAST ERROR",
 )  # fmt: skip
 
 
@@ -289,6 +290,7 @@ def _routes_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     back, ttft, error = row["returns_in_s"], row["ttft_ms"], row["last_error"]
     return (
         row["id"],
+        row["dialects"][0],
         row["state"],
         "-" if back is None else f"{back:.0f} s",
         of("in_flight", "max_concurrent_requests"),

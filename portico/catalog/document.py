@@ -38,7 +38,9 @@ def providers_markdown() -> str:
         "",
         "`provider_type` takes a name or an alias of this page. A default address is used unless",
         "`base_url` is given. Parameters in *renamed* travel under the provider's name for them;",
-        "those in *refused* are answered by the provider with an error.",
+        "those in *refused* are answered by the provider with an error. *Beyond chat* names what",
+        "else is offered: `messages` is Anthropic's API, `responses` OpenAI's newer one, and a",
+        "client of either gets it as it is.",
     ]
     for location, title, text in _SECTIONS:
         lines += ["", f"## {title}", "", text, ""]
@@ -75,6 +77,12 @@ def _key(row: ProviderRow) -> str:
 def _remarks(row: ProviderRow) -> Iterable[str]:
     if row.dialect != "openai_chat":
         yield f"Dialect `{row.dialect}`."
+    for pattern, dialects in row.model_dialects.items():
+        yield f"`{pattern}` speaks {' or '.join(f'`{one}`' for one in dialects)}."
+    if row.messages_path:
+        yield f"Messages below `{row.messages_path}`."
+    if row.stateless_responses:
+        yield "Its Responses endpoint keeps no state."
     if row.auth.startswith(("header:", "query:")):
         kind, name = row.auth.split(":", 1)
         yield f"Key in {kind} `{name}`."

@@ -7,24 +7,34 @@ environment: who does reads `key_env` and `base_env` and hands the result to `co
 import difflib
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 Location = Literal["cloud", "local", "any", "builtin"]
 Endpoint = Literal[
+    "chat",
     "completions",
     "embeddings",
     "images",
+    "messages",
     "moderations",
     "rerank",
     "responses",
     "speech",
 ]
+
+_DIALECTS: Final = {
+    "chat": "openai_chat",
+    "messages": "anthropic_messages",
+    "responses": "openai_responses",
+}
+"""Endpoints that are a dialect of chat each."""
 
 _FILE = Path(__file__).with_name("providers.toml")
 
@@ -48,8 +58,26 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     headers: dict[str, str] = {}
     aliases: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    messages_path: str | None = None
+    model_dialects: dict[str, tuple[str, ...]] = {}
+    stateless_responses: bool = False
+    custom_tools: bool = False
+    cloud_credentials: bool = False
     prices: tuple[str, ...] = ()
     notes: str = ""
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The dialects that it offers beside `dialect`."""
+        found = (_DIALECTS[name] for name in self.endpoints if name in _DIALECTS)
+        return tuple(dialect for dialect in found if dialect != self.dialect)
+
+    def dialects_of(self, model: str) -> tuple[str, ...]:
+        """What this model is offered in, if that is not as the row speaks; else nothing."""
+        for pattern, dialects in self.model_dialects.items():
+            if fnmatchcase(model, pattern):
+                return dialects
+        return ()
 
     def env_base_url(self, value: str) -> str:
         """What `base_env` means when it holds `value`: a bare origin gets the path of `base_url`.

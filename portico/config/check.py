@@ -120,8 +120,19 @@ class Checker:
                 )
             self._address(provider, at)
             self._headers(provider, at)
+            self._model_dialects(provider, at)
             if provider.retry and provider.retry.base_delay > provider.retry.max_delay:
                 self._problem(f"{at}.retry.base_delay", "must not be more than max_delay")
+
+    def _model_dialects(self, provider: ProviderConfig, at: str) -> None:
+        """A pattern of a provider that lists its models has to match one of them."""
+        for pattern in provider.model_dialects if provider.models else ():
+            if not any(_matches(one, pattern) or _matches(pattern, one) for one in provider.models):
+                self._problem(
+                    f"{at}.model_dialects",
+                    f"provider '{provider.name}' lists no model '{pattern}'",
+                    suggest(pattern, provider.models) or "add it to the provider's models",
+                )
 
     def _address(self, provider: ProviderConfig, at: str) -> None:
         url = provider.base_url

@@ -12,12 +12,13 @@ def address(
     call: Call, target: Target, task: Task, body: bytes, stream_types: tuple[bytes, ...]
 ) -> HttpRequest:
     """Address and credential: the provider's own module where it has one, else the usual way."""
-    provider = target.deployment.provider
+    deployment = target.addressed(task.dialect)
+    provider = deployment.provider
     timeouts = call.timeouts or call.route.timeouts
     preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
     if preparer is not None:
         return preparer.prepare(
-            target.deployment,
+            deployment,
             task,
             body,
             target.credential,
@@ -25,7 +26,7 @@ def address(
             forwarded=call.request.headers,
             timeouts=timeouts,
         )
-    path = task.path or _PATHS.get(task.dialect)
+    path = task.path or PATHS.get(task.dialect)
     if path is None:
         raise NotSupported(
             f"{target.deployment.id} speaks {task.dialect}, and its provider type says no address "
@@ -40,7 +41,7 @@ _USUAL: dict[str, Preparer] = {"anthropic_messages": anthropic, "gemini_generate
 dialect at the usual places.
 """
 
-_PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
+PATHS = {"openai_chat": "/chat/completions", "openai_responses": "/responses"}
 """What is asked under a provider's address where no module says otherwise."""
 
 

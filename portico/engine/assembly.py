@@ -7,6 +7,7 @@ once, so that a reload is either applied whole or refused whole.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 
 from msgspec import structs
 
@@ -65,6 +66,7 @@ def build_snapshot(
     problems: list[str] = []
     providers = known_providers(config, environ, problems)
     _check_weights(config.models, problems)
+    _check_dialects(config.models, problems)
     house = _House(config, providers, int(now))
     if problems:
         raise ConfigError("\n".join(problems))
@@ -97,6 +99,22 @@ def _check_weights(routes: Iterable[RouteConfig], problems: list[str]) -> None:
                 )
 
 
+def _check_dialects(routes: Iterable[RouteConfig], problems: list[str]) -> None:
+    """Nor does a deployment speak one dialect by one route and another by the next."""
+    said: dict[str, tuple[str, str]] = {}
+    for route in routes:
+        for target in route.targets:
+            if target.dialect is None:
+                continue
+            dialect, where = said.setdefault(target.target, (target.dialect, route.name))
+            if dialect != target.dialect:
+                problems.append(
+                    f"models: {route.name}: {target.target} speaks {target.dialect} here and "
+                    f"{dialect} in {where}; say one dialect, or list its provider a second time "
+                    "under another name."
+                )
+
+
 class _House:
     """Lays out routes: those of `models:` first, then each provider's own model names."""
 
@@ -105,6 +123,12 @@ class _House:
         self._providers = providers
         self._now = now
         self._circuit = _circuit(config.router.circuit_breaker)
+        self._said = {
+            target.target: target.dialect
+            for route in config.models
+            for target in route.targets
+            if target.dialect is not None
+        }
 
     def routes(self) -> dict[str, Route]:
         named = {
@@ -184,6 +208,7 @@ class _House:
             pattern=pattern,
             prefix=prefix,
             templates=templates,
+            known=self._known,
             strategy=self._config.router.strategy,
             timeouts=self._timeouts(known, None),
             retry=self._retry(known, None),
@@ -214,6 +239,7 @@ class _House:
         return RoutePattern(
             pattern=route.name,
             templates=deployments,
+            known=self._known,
             strategy=route.strategy or self._config.router.strategy,
             fallbacks=_fallbacks(route),
             timeouts=self._timeouts(first, route.timeouts),
@@ -254,30 +280,64 @@ class _House:
         """One for each key of the provider; those after the first are called `…~2` and so on."""
         config = known.config
         weight = target.weight if target is not None and target.weight else config.weight
-        entry = model_catalog.find_model(model, known.row.prices)
-        has_abilities = entry is not None and entry.abilities
         return tuple(
-            Deployment(
-                id=f"{provider.name}/{model}{f'~{number}' if number > 1 else ''}",
-                provider=provider,
-                model=model,
-                weight=weight,
-                priority=priority,
-                order=target.order if target is not None else 0,
-                limits=Limits(
-                    config.rpm,
-                    config.tpm,
-                    config.max_concurrent_requests,
-                    adaptive=config.adaptive_concurrency,
-                ),
-                circuit=self._circuit,
-                region=config.region,
-                tags=config.tags + (target.tags if target is not None else ()),
-                abilities=frozenset(entry.abilities) if entry and has_abilities else None,
-                max_input_tokens=entry.max_input_tokens if entry is not None else None,
+            self._known(
+                Deployment(
+                    id=f"{provider.name}/{model}{f'~{number}' if number > 1 else ''}",
+                    provider=provider,
+                    model=model,
+                    weight=weight,
+                    priority=priority,
+                    order=target.order if target is not None else 0,
+                    limits=Limits(
+                        config.rpm,
+                        config.tpm,
+                        config.max_concurrent_requests,
+                        adaptive=config.adaptive_concurrency,
+                    ),
+                    circuit=self._circuit,
+                    region=config.region,
+                    tags=config.tags + (target.tags if target is not None else ()),
+                )
             )
             for number, provider in enumerate(known.providers, 1)
         )
+
+    def _known(self, deployment: Deployment) -> Deployment:
+        """The deployment with what is known of its model."""
+        known = self._providers[deployment.provider.name]
+        model = deployment.model
+        entry = model_catalog.find_model(model, known.row.prices)
+        dialects = self._dialects(known, model, entry)
+        if entry is None:
+            return structs.replace(deployment, dialects=dialects)
+        return structs.replace(
+            deployment,
+            dialects=dialects,
+            abilities=frozenset(entry.abilities) if entry.abilities else None,
+            max_input_tokens=entry.max_input_tokens,
+            max_output_tokens=entry.max_output_tokens,
+        )
+
+    def _dialects(
+        self, known: KnownProvider, model: str, entry: model_catalog.ModelEntry | None
+    ) -> tuple[str, ...]:
+        """What the model is spoken to in, if that is not as its provider speaks: as the operator
+        says, as its provider type offers it, or by Responses where it is offered in that alone.
+        """
+        config = known.config
+        said = self._said.get(f"{config.name}/{model}")
+        if said is None:
+            patterns = config.model_dialects.items()
+            said = next((d for pattern, d in patterns if fnmatchcase(model, pattern)), None)
+        if said is not None:
+            return (said,)
+        if config.dialect is not None:
+            return ()
+        offered = known.row.dialects_of(model)
+        if not offered and entry is not None and entry.mode == "responses":
+            return tuple(one for one in known.provider.also if one == "openai_responses")
+        return offered
 
     def _affinity(self, route: RouteConfig) -> bool:
         if route.affinity is not None:

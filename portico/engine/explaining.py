@@ -35,6 +35,8 @@ def note(
     # Through msgspec, which has `null` for a score that is no number; `json` escapes what is not
     # ASCII.
     plain = msgspec.json.decode(msgspec.json.encode(why))
+    if not isinstance(choice, Refusal):
+        plain["dialects"] = choice.deployment.speaks
     plain["candidates"] = plain["candidates"][:_MOST_CANDIDATES]
     plain["session_order"] = plain["session_order"][:_MOST_CANDIDATES]
     call.explained += (json.dumps(plain, separators=(",", ":")),)

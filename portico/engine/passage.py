@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from portico.engine.addressing import address
+from portico.engine.addressing import PATHS, address
 from portico.engine.conversations import Conversations, Keeper, Unnamed
 from portico.engine.snapshot import Target
 from portico.engine.vectors import Embedded, Ranked, embedded, is_foreign, ranked
@@ -22,7 +22,7 @@ from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.providers.base import Task
 from portico.types.call import Call
 from portico.types.chat import ChatRequest, Home
-from portico.types.deployment import Deployment, Provider
+from portico.types.deployment import Deployment, Operation, Provider
 from portico.types.http import HttpHead, HttpRequest
 from portico.types.usage import Usage
 from portico.wire import envelope
@@ -135,29 +135,28 @@ def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     Raises `InvalidRequest` for a body that the client's dialect does not allow, and `NotSupported`
     where this provider cannot do what the endpoint is for.
     """
-    if call.endpoint.operation in ("embedding", "rerank") and is_foreign(
-        call, target.deployment.provider
-    ):
+    endpoint = call.endpoint
+    if endpoint.operation in ("embedding", "rerank") and is_foreign(call, target.deployment):
         return _vectors(call, target)
-    if _bytes_pass(call, target.deployment.provider, conversations):
-        native = call.endpoint.dialect in NATIVES
+    spoken = target.dialect_for(endpoint.dialect)
+    if _bytes_pass(call, target.deployment.provider, spoken, conversations):
+        native = endpoint.dialect in NATIVES
         return _native(call, target) if native else _straight(call, target)
-    if call.endpoint.operation == "count_tokens":
-        return _counted(call, target)
-    return _translated(call, target, conversations)
+    if endpoint.operation == "count_tokens":
+        return _counted(call, target, spoken)
+    return _translated(call, target, spoken, conversations)
 
 
-def _bytes_pass(call: Call, provider: Provider, conversations: Conversations) -> bool:
+def _bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conversations) -> bool:
     """Do both sides speak the same protocol for this operation? Whoever speaks Chat is taken to
     offer everything of OpenAI's but Responses, which its row must say.
     """
-    if call.endpoint.operation == "response":
-        previous = call.envelope.previous_response_id
-        if previous and conversations.has(call.principal.key_id, previous, call.at):
-            return False  # it is kept here, so no provider has it
-        return provider.serves_responses or provider.dialect == _RESPONSES
     dialect = call.endpoint.dialect
-    if provider.dialect != dialect or not (dialect == "openai_chat" or dialect in NATIVES):
+    if spoken != dialect:
+        return False
+    if call.endpoint.operation == "response":
+        return _responses_pass(call, provider, conversations)
+    if dialect != "openai_chat" and dialect not in NATIVES:
         return False
     match call.endpoint.operation:
         case "chat":
@@ -167,6 +166,17 @@ def _bytes_pass(call: Call, provider: Provider, conversations: Conversations) ->
             return _INNER not in call.request.body
         case _:
             return True
+
+
+def _responses_pass(call: Call, provider: Provider, conversations: Conversations) -> bool:
+    """A provider is asked to go on only with what it may have: not with what is kept here, nor if
+    it keeps nothing; and what it does not keep must pass here to be kept.
+    """
+    seen = call.envelope
+    if provider.stateless_responses:
+        return seen.store is False and not seen.previous_response_id
+    previous = seen.previous_response_id
+    return not (previous and conversations.has(call.principal.key_id, previous, call.at))
 
 
 def _is_misplaced(call: Call) -> bool:
@@ -181,6 +191,8 @@ def _is_misplaced(call: Call) -> bool:
 
 _INNER = b'"generateContentRequest"'
 _RESPONSES = "openai_responses"
+_OPERATIONS: dict[str, Operation] = {_RESPONSES: "response"}
+"""What a chat is called where it is not called so."""
 
 
 def _straight(call: Call, target: Target) -> Straight:
@@ -202,7 +214,7 @@ def _straight(call: Call, target: Target) -> Straight:
         tap, stream_types = MediaTap(), _ANY_TYPE
     elif streamed:
         tap, stream_types = StreamTap(endpoint.operation, strip_usage=add_usage), _EVENT_STREAM
-    task = Task(endpoint.operation, provider.dialect, streamed, endpoint.path)
+    task = Task(endpoint.operation, endpoint.dialect, streamed, endpoint.path)
     upstream = address(call, target, task, body, stream_types)
     return Straight(upstream, tap, endpoint.operation)
 
@@ -224,7 +236,7 @@ def _native(call: Call, target: Target) -> Straight:
     if streamed:
         tap = native.array_tap() if is_array else native.tap()
     path = endpoint.path if call.addressed is None else None
-    task = Task(endpoint.operation, provider.dialect, streamed, path)
+    task = Task(endpoint.operation, endpoint.dialect, streamed, path)
     counts = endpoint.operation == "count_tokens"
     return Straight(
         address(call, target, task, body, _EVENT_STREAM if streamed else ()),
@@ -259,13 +271,12 @@ def _vectors(call: Call, target: Target) -> Embedded | Ranked:
     return make(call, target.deployment, to, refuse if _refuses_unsupported(call) else None)
 
 
-def _counted(call: Call, target: Target) -> Counted:
+def _counted(call: Call, target: Target, spoken: str) -> Counted:
     deployment = target.deployment
-    provider = COUNTERS.get(deployment.provider.dialect)
+    provider = COUNTERS.get(spoken)
     if provider is None:
         raise NotSupported(
-            f"{deployment.id} speaks {deployment.provider.dialect}, which cannot be asked for the "
-            "tokens of a prompt."
+            f"{deployment.id} speaks {spoken}, which cannot be asked for the tokens of a prompt."
         )
     client = COUNTERS[call.endpoint.dialect]
     asked = read_prompt(call)
@@ -274,7 +285,7 @@ def _counted(call: Call, target: Target) -> Counted:
     home = Home(deployment.provider.name, deployment.model)
     body = provider.write_count_tokens(wanted, unsupported=dropped, home=home)
     call.dropped_params = dropped.names
-    task = Task("count_tokens", deployment.provider.dialect)
+    task = Task("count_tokens", spoken)
     return Counted(address(call, target, task, body, ()), provider, client)
 
 
@@ -287,9 +298,11 @@ def read_prompt(call: Call) -> ChatRequest:
     return call.chat
 
 
-def _translated(call: Call, target: Target, conversations: Conversations) -> Translated:
+def _translated(
+    call: Call, target: Target, spoken: str, conversations: Conversations
+) -> Translated:
     deployment = target.deployment
-    provider, client = _speakers(call, deployment)
+    provider, client = _speakers(call, deployment, spoken)
     asked = _asked(call, client, conversations)
     home = Home(deployment.provider.name, deployment.model)
     dropped = Dropped()
@@ -307,7 +320,7 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
             client.stream_writer(context=context, unsupported=dropped),
             _stages(call, custom_tools, keeper),
         )
-    task = Task("chat", deployment.provider.dialect, asked.stream)
+    task = Task(_OPERATIONS.get(spoken, "chat"), spoken, asked.stream, PATHS.get(spoken))
     return Translated(
         address(call, target, task, body, _EVENT_STREAM if asked.stream else ()),
         tap,
@@ -322,15 +335,17 @@ def _translated(call: Call, target: Target, conversations: Conversations) -> Tra
     )
 
 
-def _speakers(call: Call, deployment: Deployment) -> tuple[ProviderDialect, ClientDialect]:
+def _speakers(
+    call: Call, deployment: Deployment, spoken: str
+) -> tuple[ProviderDialect, ClientDialect]:
     """The dialects of both sides; they are loaded when the first call needs a translation."""
     from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
 
-    provider = PROVIDER_DIALECTS.get(deployment.provider.dialect)
+    provider = PROVIDER_DIALECTS.get(spoken)
     client = CLIENT_DIALECTS.get(call.endpoint.dialect)
     if provider is None or client is None or call.endpoint.operation not in ("chat", "response"):
         raise NotSupported(
-            f"{deployment.id} speaks {deployment.provider.dialect}, which does not offer "
+            f"{deployment.id} speaks {spoken}, which does not offer "
             f"{call.endpoint.path}; ask for a model of another provider."
         )
     return provider, client
@@ -356,13 +371,20 @@ def _written(
     """The body for this provider."""
     unsupported: Unsupported = refuse if _refuses_unsupported(call) else dropped
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
-    if (
-        deployment.provider.dialect == "openai_chat"
-        and deployment.provider.type not in _HAVE_CUSTOM_TOOLS
-        and asked.dialect.startswith("openai")
-    ):
+    whom = deployment.provider
+    if provider.NAME != "openai_chat":
+        return provider.write_request(wanted, unsupported=unsupported, home=home)
+    if not whom.custom_tools and asked.dialect.startswith("openai"):
         wanted = wrap(wanted, "openai_chat", unsupported)
-    return provider.write_request(wanted, unsupported=unsupported, home=home)
+    body = provider.write_request(wanted, unsupported=unsupported, home=home)
+    if whom.renamed_params:
+        body = envelope.rename(body, whom.renamed_params)
+    if whom.refused_params:
+        body, names = envelope.drop(body, whom.refused_params)
+        for name in names:
+            if name != "stream_options":
+                unsupported(name, "openai_chat")
+    return body
 
 
 def _context(call: Call, asked: ChatRequest) -> ReplyContext:
@@ -384,10 +406,6 @@ def _stages(call: Call, custom_tools: frozenset[str], keeper: Keeper | None) -> 
     if keeper is not None:
         stages.append(keeper)
     return stages
-
-
-_HAVE_CUSTOM_TOOLS = frozenset({"openai", "azure", "azure_ai"})
-"""Who takes tools of free text in Chat Completions; the many that only speak alike do not."""
 
 
 def _read(client: ClientDialect, call: Call) -> ChatRequest:

@@ -18,8 +18,7 @@ from portico.types.deployment import Provider
 from portico.types.http import Origin
 from portico.types.secret import Secret
 
-CLOUD_TYPES = frozenset({"azure", "azure_ai", "bedrock", "bedrock_mantle", "vertex_ai"})
-"""Without a key, their credentials are found as the cloud's own tools find them."""
+_MESSAGES = "anthropic_messages"
 ECHO_CONFIG = ProviderConfig(name="echo", provider_type="echo", models=(echo.MODEL,))
 
 
@@ -74,7 +73,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
             base_path="",
             api_key=Secret(""),
             auth="none",
-            serves_responses=True,
+            also=row.also,
         )
     base_url = config.base_url or _base_url(row, environ)
     origin, base_path = split_base_url(base_url)
@@ -82,7 +81,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
     key = own or first_key(row, environ) or Secret("")
     if config.settings.skip_api_key:
         key = Secret("")
-    elif row.needs_key and row.location == "cloud" and not key and row.name not in CLOUD_TYPES:
+    elif row.needs_key and row.location == "cloud" and not key and not row.cloud_credentials:
         names = " or ".join(row.key_env)
         raise ConfigError(f"no api_key; give one here, or set {names}.")
     return Provider(
@@ -92,14 +91,37 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         origin=origin,
         base_path=base_path,
         api_key=key,
-        auth=row.auth,
+        auth=_auth(config, row),
         headers=_headers(config, row),
         renamed_params=tuple(row.renamed_params.items()),
         refused_params=row.refused_params,
         api_version=config.api_version,
         tags=config.tags,
-        serves_responses="responses" in row.endpoints,
+        also=_also(config, row, origin),
+        messages_path=row.messages_path,
+        stateless_responses=row.stateless_responses,
+        custom_tools=row.custom_tools,
     )
+
+
+def _also(config: ProviderConfig, row: ProviderRow, origin: Origin) -> tuple[str, ...]:
+    """The dialects offered beside the usual one. Who says what a provider speaks has said all of
+    it; and behind another address than the row's own, Anthropic's API is not to be expected.
+    """
+    if config.dialect is not None:
+        return ()
+    is_own = row.base_url is not None and urlsplit(row.base_url).hostname == origin.host
+    if is_own or row.location == "local":
+        return row.also
+    return tuple(dialect for dialect in row.also if dialect != _MESSAGES)
+
+
+def _auth(config: ProviderConfig, row: ProviderRow) -> str:
+    """A server that the operator says speaks Messages takes its key as Anthropic does, unless its
+    row says otherwise.
+    """
+    is_told = config.dialect == _MESSAGES and _MESSAGES not in (row.dialect, *row.also)
+    return "header:x-api-key" if is_told and row.auth == "bearer" else row.auth
 
 
 def first_key(row: ProviderRow, environ: Mapping[str, str]) -> Secret | None:

@@ -33,6 +33,8 @@ from portico.wire.envelope import json_string
 
 _MAX_RESOLVED: Final = 4096
 MAX_MODEL_NAME: Final = 256
+_CARRIED: Final = {"bedrock_invoke": "anthropic_messages"}
+"""Dialects that wrap the bodies of another: what its clients say reaches the model whole."""
 
 
 class Target:
@@ -41,8 +43,10 @@ class Target:
     __slots__ = (
         "_prefixes",
         "_preparers",
+        "_spoken",
         "credential",
         "deployment",
+        "dialect",
         "held",
         "model_json",
         "prices",
@@ -60,8 +64,25 @@ class Target:
         self.credential = static_credential(deployment.provider)
         self.held = held
         """Where the credential comes from if it expires; `credential` is then the last one."""
+        speaks = deployment.speaks
+        self.dialect = speaks[0]
+        self._spoken = {_CARRIED[one]: one for one in speaks if one in _CARRIED}
+        self._spoken.update((one, one) for one in speaks)
         self._prefixes: dict[str, bytes] = {}
         self._preparers: dict[str, Preparer | None] = {}
+
+    def dialect_for(self, client: str) -> str:
+        """The dialect to ask in for a client of this one: its own where that is offered, the one
+        that carries its own, or the usual."""
+        return self._spoken.get(client, self.dialect)
+
+    def addressed(self, dialect: str) -> Deployment:
+        """The deployment with the address at which it offers this dialect."""
+        path = self.deployment.provider.messages_path
+        if path is None or dialect != "anthropic_messages":
+            return self.deployment
+        provider = structs.replace(self.deployment.provider, base_path=path)
+        return structs.replace(self.deployment, provider=provider)
 
     def preparer(self, dialect: str) -> Preparer | None:
         """The provider's own module, where requests in this dialect need one."""
@@ -87,6 +108,8 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     templates: tuple[Deployment, ...]
     strategy: str
+    known: Callable[[Deployment], Deployment] = lambda deployment: deployment
+    """Adds what is known of the model, once it has a name."""
     fallbacks: Fallbacks = Fallbacks()
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
@@ -100,7 +123,9 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
         deployments = tuple(
-            structs.replace(template, id=template.id.replace("/*", f"/{model}", 1), model=model)
+            self.known(
+                structs.replace(template, id=template.id.replace("/*", f"/{model}", 1), model=model)
+            )
             if template.model == "*"
             else template
             for template in self.templates

@@ -11,7 +11,7 @@ import msgspec
 
 from portico.errors import NotSupported, UpstreamError
 from portico.types.call import Call
-from portico.types.deployment import Deployment, Provider
+from portico.types.deployment import Deployment
 from portico.types.embeddings import EmbeddingRequest
 from portico.types.http import HttpHead, HttpRequest, HttpResponse
 from portico.types.rerank import RerankRequest
@@ -81,13 +81,20 @@ class Ranked(msgspec.Struct):
         return client.write_response(ranked, request=self.asked), ranked.usage
 
 
-def is_foreign(call: Call, provider: Provider) -> bool:
+def is_foreign(call: Call, deployment: Deployment) -> bool:
     """Are these vectors asked of a provider that does not say it as clients do?"""
-    if provider.dialect not in _OPENAI_SHAPED:
+    dialect, type = _family(deployment), deployment.provider.type
+    if dialect not in _OPENAI_SHAPED:
         return True
     if call.endpoint.operation == "embedding":
-        return embeddings.embedding_dialect(provider.type, provider.dialect, "") != _CLIENT
-    return rerank.rerank_dialect(provider.type, provider.dialect) != _RERANK_CLIENT
+        return embeddings.embedding_dialect(type, dialect, "") != _CLIENT
+    return rerank.rerank_dialect(type, dialect) != _RERANK_CLIENT
+
+
+def _family(deployment: Deployment) -> str:
+    """The dialect of chat whose relatives are spoken: OpenAI's, where that is offered."""
+    speaks = deployment.speaks
+    return next((dialect for dialect in speaks if dialect in _OPENAI_SHAPED), speaks[0])
 
 
 def embedded(
@@ -96,8 +103,8 @@ def embedded(
     """Raises `NotSupported` for a deployment that makes no vectors. What cannot be said goes to
     `unsupported`; without one it is dropped and named.
     """
-    provider = deployment.provider
-    name = embeddings.embedding_dialect(provider.type, provider.dialect, deployment.model)
+    family = _family(deployment)
+    name = embeddings.embedding_dialect(deployment.provider.type, family, deployment.model)
     if name is None:
         raise NotSupported(f"{deployment.id} makes no embeddings; ask for an embedding model.")
     dialect = embeddings.EMBEDDING_DIALECTS[name]
@@ -112,8 +119,7 @@ def embedded(
 def ranked(
     call: Call, deployment: Deployment, address: Address, unsupported: Unsupported | None
 ) -> Ranked:
-    provider = deployment.provider
-    name = rerank.rerank_dialect(provider.type, provider.dialect)
+    name = rerank.rerank_dialect(deployment.provider.type, _family(deployment))
     dialect = rerank.RERANK_DIALECTS[name]
     asked = rerank.RERANK_CLIENTS[_RERANK_CLIENT].read_request(call.request.body)
     wanted = msgspec.structs.replace(asked, model=deployment.model)

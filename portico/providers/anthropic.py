@@ -33,7 +33,8 @@ def prepare(
         # The compatibility endpoint knows keys as OpenAI's clients send them.
         path, key_field = "/chat/completions", "authorization"
     elif task.dialect == "anthropic_messages" and task.operation in ANTHROPIC_PATHS:
-        path, key_field = ANTHROPIC_PATHS[task.operation], "x-api-key"
+        path = ANTHROPIC_PATHS[task.operation]
+        key_field = "authorization" if provider.auth == "bearer" else "x-api-key"
     else:
         raise no_address(task, provider)
     base = provider.base_path if provider.base_path.endswith("/v1") else f"{provider.base_path}/v1"

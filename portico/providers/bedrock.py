@@ -133,6 +133,8 @@ def _own_target(deployment: Deployment, task: Task, service: str) -> str:
         if service == "bedrock-mantle" or provider.base_path.endswith("/anthropic"):
             return f"{base}/anthropic/v1{ANTHROPIC_PATHS[task.operation]}"
     elif task.dialect.startswith("openai_") and task.path is not None:
+        if provider.base_path.endswith("/v1"):
+            return f"{provider.base_path}{task.path}"
         own = "/v1" if service == "bedrock-mantle" else "/openai/v1"
         return f"{base}{own}{task.path}"
     raise no_address(task, provider)

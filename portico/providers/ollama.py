@@ -5,9 +5,10 @@ https://docs.ollama.com/api (2026-11-23). Streams are JSON, a line each.
 
 from typing import Final
 
+from portico.providers.addresses import ANTHROPIC_FORWARDED, add_anthropic_version
 from portico.providers.auth import authorize
 from portico.providers.base import Task
-from portico.providers.heads import EVENT_STREAM, no_address, request
+from portico.providers.heads import EVENT_STREAM, TRACE, no_address, request
 from portico.types.credential import Credential
 from portico.types.deployment import Deployment
 from portico.types.http import Headers, HttpRequest, Timeouts
@@ -29,11 +30,14 @@ def prepare(
     """People give the address with `/v1` (as for OpenAI's protocols), with `/api`, or bare."""
     provider = deployment.provider
     base = provider.base_path.removesuffix("/v1").removesuffix("/api")
+    fields = authorize(credential, "authorization")
+    passed: tuple[bytes, ...] = TRACE
     is_own = task.dialect in ("ollama_chat", "ollama_embed")
     if is_own:
         path = _PATHS.get(task.operation)
     elif task.dialect == "anthropic_messages" and task.operation == "chat":
-        path = "/v1/messages"
+        path, passed = "/v1/messages", ANTHROPIC_FORWARDED
+        add_anthropic_version(fields, forwarded, provider.headers)
     else:
         path = f"/v1{task.path}" if task.path is not None else None
     if path is None:
@@ -41,9 +45,10 @@ def prepare(
     return request(
         provider,
         base + path,
-        authorize(credential, "authorization"),
+        fields,
         body,
         forwarded=forwarded,
         timeouts=timeouts,
+        passed=passed,
         stream_types=(_LINES if is_own else EVENT_STREAM) if task.stream else (),
     )

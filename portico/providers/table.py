@@ -29,9 +29,20 @@ def preparer_of(provider: Provider, dialect: str) -> Preparer | None:
     found = PREPARERS.get(provider.type)
     if found is None or dialect not in _OWN_DIALECTS:
         return found
-    needs_module = not provider.api_key or provider.api_version is not None
-    return found if needs_module and provider.type not in _PLAIN else None
+    end = _PLAIN_ENDS.get(provider.type)
+    if end is None or not provider.base_path.endswith(end) or provider.api_version is not None:
+        return found
+    return None if provider.api_key or provider.type in _KEYLESS else found
 
 
-_PLAIN: Final = frozenset({"cohere", "ollama", "gemini"})
-"""Their rows lead straight to an OpenAI-compatible endpoint."""
+_PLAIN_ENDS: Final = {
+    "azure": "/v1",
+    "azure_ai": "/v1",
+    "cohere": "/compatibility/v1",
+    "gemini": "",
+    "ollama": "/v1",
+    "vertex_ai": "/endpoints/openapi",
+}
+"""Addresses that lead straight to an OpenAI-compatible endpoint, by their end."""
+_KEYLESS: Final = frozenset({"cohere", "gemini", "ollama"})
+"""Where no key means none, rather than one that is yet to be fetched."""

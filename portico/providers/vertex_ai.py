@@ -90,5 +90,7 @@ def _model(model: str, publisher: str) -> str:
             return f"/publishers/{segment(owner)}/models/{segment(name, '@')}"
         case ["endpoints", id]:
             return f"/endpoints/{segment(id)}"
+        case [owner, name] if owner == publisher:
+            return f"/publishers/{publisher}/models/{segment(name, '@')}"
         case _:
             return f"/publishers/{publisher}/models/{segment(model, '@')}"

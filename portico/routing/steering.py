@@ -13,6 +13,8 @@ class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     provider: str
     model: str
+    dialects: tuple[str, ...]
+    """What it is offered in; translations are written in the first."""
     state: str
     in_flight: int
     requests: int
@@ -49,6 +51,7 @@ def view(state: DeploymentState, now: float) -> DeploymentView:
         id=deployment.id,
         provider=deployment.provider.name,
         model=deployment.model,
+        dialects=deployment.speaks,
         state=describe(state, now),
         in_flight=state.in_flight,
         requests=state.requests,

@@ -56,6 +56,7 @@ class Envelope(msgspec.Struct, frozen=True):
     n: int | None = None
     service_tier: str | None = None
     previous_response_id: str | None = None
+    store: Any = None
 
     @property
     def output_limit(self) -> int | None:

@@ -40,8 +40,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    serves_responses: bool = False
-    """Does it have OpenAI's Responses endpoint, beside Chat Completions?"""
+    also: tuple[str, ...] = ()
+    """Further dialects that it offers at addresses of their own."""
+    messages_path: str | None = None
+    """Path prefix of Anthropic's API, where that is not below `base_path`."""
+    stateless_responses: bool = False
+    """Does its Responses endpoint keep no answer that could be continued?"""
+    custom_tools: bool = False
+    """Does it take tools of free text in Chat Completions?"""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -80,6 +86,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """`<provider name>/<model>`: what `x-portico-deployment` shows."""
     provider: Provider
     model: str
+    dialects: tuple[str, ...] = ()
+    """What this model is spoken to in, the usual one first; empty is as its provider speaks."""
     weight: float = 1.0
     priority: int = 0
     order: int = 0
@@ -91,8 +99,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     abilities: frozenset[str] | None = None
     """What the model can do (`vision`, `tools` …); `None`: nobody knows, which excludes nothing."""
     max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
     price_key: str | None = None
     """The catalog entry that prices it; `None` where the catalog knows no such model."""
+
+    @property
+    def speaks(self) -> tuple[str, ...]:
+        """The dialects that it is offered in; translations are written in the first."""
+        return self.dialects or (self.provider.dialect, *self.provider.also)
 
 
 class Fallbacks(msgspec.Struct, frozen=True):

@@ -16,9 +16,14 @@ def test_every_provider_alias_address_and_variable_is_on_the_page() -> None:
 
 def test_one_row_reads_as_it_should() -> None:
     line = (
-        "| [Cohere](https://docs.cohere.com/docs/compatibility-api) | `cohere` | "
-        "`https://api.cohere.ai/compatibility/v1` | `COHERE_API_KEY`, `CO_API_KEY` | embeddings | "
-        "Refused: `stream_options`. `COHERE_COMPATIBILITY_API_BASE` moves the address. "
-        "The Compatibility API. It refuses stream_options. |"
+        "| [Moonshot AI (Kimi)](https://platform.moonshot.ai/docs/api/chat) | "
+        "`moonshot`, `kimi`, `moonshotai` | `https://api.moonshot.ai/v1` | `MOONSHOT_API_KEY` | "
+        "messages | Messages below `/anthropic`. `MOONSHOT_API_BASE` moves the address. "
+        "The international address |"
     )
     assert line in providers_markdown().splitlines()
+
+
+def test_dialects_of_some_models_are_told() -> None:
+    (line,) = [line for line in providers_markdown().splitlines() if "`azure_ai`" in line]
+    assert "`claude*` speaks `anthropic_messages`." in line

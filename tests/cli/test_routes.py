@@ -15,8 +15,8 @@ def test_the_deployments_of_the_running_gateway_are_shown(tmp_path: Path) -> Non
         done = portico("routes", "--data-dir", data, home=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         head, row = done.stdout.splitlines()
-        assert head.split()[:2] == ["DEPLOYMENT", "STATE"]
-        assert row.split()[:2] == ["echo/echo", "healthy"]
+        assert head.split()[:3] == ["DEPLOYMENT", "DIALECT", "STATE"]
+        assert row.split()[:3] == ["echo/echo", "openai_chat", "healthy"]
         done = portico("routes", "--json", "--data-dir", data, home=tmp_path)
         assert json.loads(done.stdout)["id"] == "echo/echo"
         gateway.signal(signal.SIGTERM)

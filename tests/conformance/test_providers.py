@@ -25,8 +25,8 @@ from tests.harness import (
 )
 
 ROWS = [row for row in listed_providers() if row.location != "builtin"]
-OPENAI = [row for row in ROWS if row.dialect == "openai_chat"]
-FOREIGN = [row for row in ROWS if row.dialect != "openai_chat"]
+OPENAI = [row for row in ROWS if "openai_chat" in (row.dialect, *row.also)]
+FOREIGN = [row for row in ROWS if row not in OPENAI]
 MODEL = "some-model"
 
 
@@ -92,7 +92,7 @@ async def converse(row: ProviderRow, running: Running, provider: Upstream) -> No
         answer = await running.ask(http(chat(f"p/{MODEL}", stream=streamed, **ASKED)))
         assert answer.status == 200, answer.body
         sent = provider.requests[-1]
-        check_address(row, sent, path_of(row) + "/chat/completions")
+        check_address(row, sent, path_of(row) + CHAT_PATHS.get(row.name, "/chat/completions"))
         check_body(row, sent.json(), streamed)
         dropped = [name for name in row.refused_params if name in ASKED]
         named = answer.headers.get("x-portico-dropped-params", "")
@@ -126,8 +126,11 @@ def test_a_provider_that_speaks_chat_completions(row: ProviderRow, tmp_path: Pat
     uvloop.run(play())
 
 
+CHAT_PATHS = {"vertex_ai": "/endpoints/openapi/chat/completions"}
 FOREIGN_PATHS = {
     "anthropic_messages": "/v1/messages",
+    "bedrock_converse": f"/model/{MODEL}/converse",
+    "cohere_chat": "/v2/chat",
     "gemini_generate": f"/models/{MODEL}:generateContent",
     "openai_responses": "/responses",
 }

@@ -102,7 +102,8 @@ embedding = Task("embedding", "openai_embeddings", path="/embeddings")
 converse = Task("chat", "bedrock_converse")
 converse_stream = Task("chat", "bedrock_converse", stream=True)
 
-ANTHROPIC = deployment("anthropic", "https://api.anthropic.com")
+X_API_KEY = {"auth": "header:x-api-key"}
+ANTHROPIC = deployment("anthropic", "https://api.anthropic.com", **X_API_KEY)
 V1 = {"anthropic-version": "2023-06-01"}
 GEMINI = deployment(
     "gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash"
@@ -136,7 +137,7 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
     ),
     "anthropic count": (ANTHROPIC, count, None, "/v1/messages/count_tokens", V1, ()),
     "anthropic with /v1": (
-        deployment("anthropic", "https://proxy.example/anthropic/v1"),
+        deployment("anthropic", "https://proxy.example/anthropic/v1", **X_API_KEY),
         chat,
         KEY,
         "/anthropic/v1/messages",
@@ -458,7 +459,7 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
         (),
     ),
     "ollama as OpenAI": (OLLAMA, openai, None, "/v1/chat/completions", {}, ()),
-    "ollama as Anthropic": (OLLAMA, stream, None, "/v1/messages", {}, SSE),
+    "ollama as Anthropic": (OLLAMA, stream, None, "/v1/messages", V1, SSE),
 }
 
 
@@ -560,7 +561,7 @@ def test_betas_are_in_the_body_at_bedrock_and_in_a_field_at_vertex() -> None:
 
 def test_fields_of_the_operator_are_sent_but_never_instead_of_ours() -> None:
     headers = (("anthropic-version", "2099-01-01"), ("X-Org", "a"), ("x-api-key", "theirs"))
-    target_of = deployment("anthropic", "https://api.anthropic.com", headers=headers)
+    target_of = deployment("anthropic", "https://api.anthropic.com", headers=headers, **X_API_KEY)
     fields = parsed(prepared(target_of, chat))[1]
     assert fields == {"x-api-key": "the-key", "X-Org": "a", "anthropic-version": "2099-01-01"}
 
@@ -686,14 +687,23 @@ def test_what_has_no_address_is_said_so(target_of: Deployment, task: Task) -> No
         prepared(target_of, task)
 
 
-def provider(type: str, key: str = "k", **fields: Any) -> Provider:
-    found = deployment(type, "https://a.example", **fields).provider
+def provider(type: str, key: str = "k", path: str = "", **fields: Any) -> Provider:
+    found = deployment(type, f"https://a.example{path}", **fields).provider
     return msgspec.structs.replace(found, api_key=Secret(key))
 
 
 def test_plain_openai_requests_need_no_module() -> None:
-    for type in ("openai", "groq", "azure", "azure_ai", "bedrock", "vertex_ai", "cohere", "gemini"):
-        assert preparer_of(provider(type), "openai_chat") is None, type
+    for type, path in {
+        "openai": "",
+        "groq": "/openai/v1",
+        "azure": "/openai/v1",
+        "azure_ai": "/openai/v1",
+        "vertex_ai": "/v1/projects/p/locations/global/endpoints/openapi",
+        "cohere": "/compatibility/v1",
+        "gemini": "/v1beta/openai",
+        "ollama": "/v1",
+    }.items():
+        assert preparer_of(provider(type, path=path), "openai_chat") is None, type
     assert preparer_of(provider("openai"), "anthropic_messages") is None
 
 
@@ -701,9 +711,14 @@ def test_everything_else_goes_to_its_module() -> None:
     for type, module in PREPARERS.items():
         assert preparer_of(provider(type), "anthropic_messages") is module
     assert preparer_of(provider("azure", **VERSIONED), "openai_chat") is PREPARERS["azure"]
-    assert preparer_of(provider("azure", key=""), "openai_chat") is PREPARERS["azure"]
+    assert preparer_of(provider("azure", key="", path="/v1"), "openai_chat") is PREPARERS["azure"]
     assert preparer_of(provider("bedrock", key=""), "openai_chat") is PREPARERS["bedrock"]
-    assert preparer_of(provider("ollama", key=""), "openai_chat") is None
+    assert preparer_of(provider("ollama", key="", path="/v1"), "openai_chat") is None
+
+
+@pytest.mark.parametrize("type", ["azure", "vertex_ai", "bedrock", "anthropic", "cohere", "ollama"])
+def test_an_address_without_the_end_of_openais_paths_is_completed_by_the_module(type: str) -> None:
+    assert preparer_of(provider(type, path="/proxy"), "openai_chat") is PREPARERS[type]
 
 
 def test_a_key_of_vertex_is_mostly_a_token() -> None:

@@ -114,10 +114,17 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     dialect: Annotated[
         str | None,
         Meta(
-            description="What it speaks; unset is what its provider type speaks.",
+            description="What it speaks, and that alone; unset is what its provider type speaks.",
             extra={"choices": DIALECTS},
         ),
     ] = None
+    model_dialects: Annotated[
+        dict[str, Annotated[str, Meta(extra={"choices": DIALECTS})]],
+        Meta(
+            description="What some of its models speak instead, by name or pattern; the first "
+            "that matches counts."
+        ),
+    ] = {}
     api_version: Annotated[
         str | None,
         Meta(

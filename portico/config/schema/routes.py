@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from portico.config.schema.base import NonEmpty, PositiveSeconds, Price, Seconds, Section
-from portico.config.schema.choices import ABILITIES, STRATEGIES, UNSUPPORTED
+from portico.config.schema.choices import ABILITIES, DIALECTS, STRATEGIES, UNSUPPORTED
 from portico.types.deployment import RetryPolicy
 from portico.types.http import Timeouts
 
@@ -34,6 +34,14 @@ class TargetConfig(Section, frozen=True, kw_only=True):
     tags: Annotated[
         tuple[NonEmpty, ...], Meta(description="Tags beside those of its provider.")
     ] = ()
+    dialect: Annotated[
+        str | None,
+        Meta(
+            description="What this model speaks, the same in every route that names this target; "
+            "unset is as its provider says.",
+            extra={"choices": DIALECTS},
+        ),
+    ] = None
 
     @property
     def provider(self) -> str:
