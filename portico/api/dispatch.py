@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 from portico.api import replies
 from portico.api.cors import Cors, CorsResponder
 from portico.api.endpoints import (
-    COHERE_CHAT,
     CONTROL_PATHS,
     GEMINI_PREFIXES,
     GEMINI_VERBS,
@@ -21,6 +20,7 @@ from portico.api.endpoints import (
     INFERENCE,
     PAGES,
     PREFIXES,
+    ROOTED,
     Page,
 )
 from portico.engine import admission, pipeline
@@ -65,7 +65,7 @@ class Dispatcher:
         self._inference: dict[str, InferenceEndpoint] = {
             prefix + endpoint.path: endpoint for endpoint in INFERENCE for prefix in PREFIXES
         }
-        self._inference[COHERE_CHAT.path] = COHERE_CHAT
+        self._inference |= {endpoint.path: endpoint for endpoint in ROOTED}
         self._pages: dict[str, tuple[Page, Handler]] = {}
         self._families: list[tuple[str, Page, Handler]] = []
         for page in PAGES:
@@ -186,9 +186,18 @@ def _dialect_of(request: Request, endpoint: InferenceEndpoint | None) -> str:
     """Who may be asking, by the address: that is how an error is to be written."""
     if endpoint is not None:
         return endpoint.dialect
-    if request.path.startswith("/v1beta/"):
-        return GENERATE_CONTENT.dialect
+    for prefix, dialect in _OWN_PLACES.items():
+        if request.path.startswith(prefix):
+            return dialect
     return "openai_chat"
+
+
+_OWN_PLACES = {
+    "/v1beta/": GENERATE_CONTENT.dialect,
+    "/v2/": "cohere_chat",
+    "/api/event_logging/": "anthropic_messages",
+    "/api/": "ollama_chat",
+}
 
 
 def _gemini_call(request: Request) -> tuple[InferenceEndpoint, Addressed] | None:

@@ -7,6 +7,9 @@ from portico.types.call import InferenceEndpoint
 PREFIXES = ("/v1", "", "/openai/v1")
 """Inference paths answer under each of these."""
 
+OLLAMA_TAG = ":latest"
+"""Ollama's clients add it to a name without a tag, and look for it in lists of models."""
+
 INFERENCE: tuple[InferenceEndpoint, ...] = (
     InferenceEndpoint(
         name="chat_completions",
@@ -90,15 +93,40 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
 )
 
 
-COHERE_CHAT = InferenceEndpoint(
-    name="cohere_chat",
-    path="/v2/chat",
-    operation="chat",
-    dialect="cohere_chat",
-    streams=True,
-    summary="Cohere's chat, version 2, whole or streamed.",
+ROOTED: tuple[InferenceEndpoint, ...] = (
+    InferenceEndpoint(
+        name="cohere_chat",
+        path="/v2/chat",
+        operation="chat",
+        dialect="cohere_chat",
+        streams=True,
+        summary="Cohere's chat, version 2, whole or streamed.",
+    ),
+    InferenceEndpoint(
+        name="ollama_chat",
+        path="/api/chat",
+        operation="chat",
+        dialect="ollama_chat",
+        streams=True,
+        framing="lines",
+        streams_unless_told=True,
+        idle_tag=OLLAMA_TAG,
+        summary="Ollama's chat; streamed unless `stream` is false.",
+    ),
+    InferenceEndpoint(
+        name="ollama_generate",
+        path="/api/generate",
+        operation="completion",
+        dialect="ollama_chat",
+        shape="ollama_generate",
+        streams=True,
+        framing="lines",
+        streams_unless_told=True,
+        idle_tag=OLLAMA_TAG,
+        summary="Ollama's answer to one prompt; streamed unless `stream` is false.",
+    ),
 )
-"""Under its own path alone, as Cohere's clients know it."""
+"""Under their own paths alone, as the clients of Cohere and Ollama know them."""
 
 GENERATE_CONTENT = InferenceEndpoint(
     name="generate_content",
@@ -130,7 +158,7 @@ CALLS: tuple[tuple[str, InferenceEndpoint], ...] = (
         ("/v1beta" + endpoint.path, endpoint)
         for endpoint in (GENERATE_CONTENT, GEMINI_COUNT_TOKENS)
     ),
-    (COHERE_CHAT.path, COHERE_CHAT),
+    *((endpoint.path, endpoint) for endpoint in ROOTED),
 )
 """Every call under the one address that the docs show."""
 
@@ -179,6 +207,16 @@ PAGES: tuple[Page, ...] = (
         takes_id=True,
     ),
     Page("gemini_models", "/v1beta/models", "key", "The same models, as Gemini clients list them."),
+    Page("ollama_tags", "/api/tags", "key", "The same models, as Ollama's clients list them."),
+    Page(
+        "ollama_show",
+        "/api/show",
+        "key",
+        "What is known of one model, in Ollama's form.",
+        method="POST",
+    ),
+    Page("ollama_ps", "/api/ps", "key", "The models in memory, for Ollama's clients: none."),
+    Page("ollama_version", "/api/version", "open", "The version of Ollama's API that is spoken."),
     Page(
         "event_logging",
         "/api/event_logging/batch",

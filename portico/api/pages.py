@@ -11,6 +11,7 @@ import portico
 from portico.api import replies
 from portico.api.dispatch import Handler
 from portico.api.endpoints import GEMINI_VERBS
+from portico.api.ollama_pages import OllamaPages
 from portico.api.routing_pages import RoutingPages
 from portico.engine import admission
 from portico.engine.gateway import Gateway
@@ -47,6 +48,7 @@ class Pages:
             "models": self.models,
             "model": self.model,
             "gemini_models": self.gemini_models,
+            **OllamaPages(self._gateway).handlers(),
             "event_logging": self.event_logging,
             "health": self.health,
             "health_live": self.health_live,
@@ -62,28 +64,33 @@ class Pages:
         """In the shape of the dialect that asks, which its own header fields give away."""
         if b"x-goog-api-key" in request.headers:
             return self.gemini_models(request, responder, request_id)
-        principal = self._principal(request)
-        data = [
-            _listed(one)
-            for one in self._gateway.snapshot.listings
-            if access.may_use(principal, one.id)
-        ]
+        if _is_cohere(request):
+            return self._cohere_models(request, responder, request_id)
+        data = [_listed(one) for one in self._allowed(request)]
         if b"anthropic-version" in request.headers:
             return replies.send_json(responder, request_id, _anthropic_list(data))
         return replies.send_json(responder, request_id, {"object": "list", "data": data})
 
     def gemini_models(self, request: Request, responder: Responder, request_id: str) -> int:
-        principal = self._principal(request)
         listed = [
             {
                 "name": f"models/{one.id}",
                 "displayName": one.id,
                 "supportedGenerationMethods": list(GEMINI_VERBS),
             }
-            for one in self._gateway.snapshot.listings
-            if access.may_use(principal, one.id)
+            for one in self._allowed(request)
         ]
         return replies.send_json(responder, request_id, {"models": listed})
+
+    def _cohere_models(self, request: Request, responder: Responder, request_id: str) -> int:
+        """All on one page. Which endpoints a model is for is not known, so none are named."""
+        listed = [{"name": one.id} for one in self._allowed(request)]
+        return replies.send_json(responder, request_id, {"models": listed})
+
+    def _allowed(self, request: Request) -> list[ModelListing]:
+        principal = self._principal(request)
+        listings = self._gateway.snapshot.listings
+        return [one for one in listings if access.may_use(principal, one.id)]
 
     def model(self, request: Request, responder: Responder, request_id: str) -> int:
         """One model; a name that only a pattern covers is there too, though not in the list."""
@@ -186,6 +193,15 @@ class Pages:
 
         rendering.add_done_callback(send)
         return 200
+
+
+def _is_cohere(request: Request) -> bool:
+    """Cohere's SDKs name themselves; its API is told `endpoint` by whoever asks without one."""
+    return (
+        request.headers.get(b"x-fern-sdk-name", b"").startswith(b"cohere")
+        or request.headers.get(b"user-agent", b"").startswith(b"cohere")
+        or request.query.startswith(b"endpoint=")
+    )
 
 
 def _anthropic_list(data: list[dict[str, str | int]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from portico.engine.snapshot import Target
 from portico.errors import NotSupported
-from portico.providers import anthropic, gemini, openai_compatible
+from portico.providers import anthropic, cohere, gemini, ollama, openai_compatible
 from portico.providers.base import Preparer, Task
 from portico.types.call import Call
 from portico.types.http import HttpRequest
@@ -36,7 +36,15 @@ def address(
     return HttpRequest(provider.origin, head, body, timeouts, stream_types)
 
 
-_USUAL: dict[str, Preparer] = {"anthropic_messages": anthropic, "gemini_generate": gemini}
+_USUAL: dict[str, Preparer] = {
+    "anthropic_messages": anthropic,
+    "cohere_chat": cohere,
+    "cohere_embed": cohere,
+    "gemini_generate": gemini,
+    "gemini_embed": gemini,
+    "ollama_chat": ollama,
+    "ollama_embed": ollama,
+}
 """Who makes requests in a dialect to a provider that has no module of its own: it speaks that
 dialect at the usual places.
 """

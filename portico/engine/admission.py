@@ -90,6 +90,9 @@ def choose_route(
                 code="missing_model",
             )
     route = snapshot.resolve(name)
+    if route is None and endpoint.idle_tag:
+        name = name.removesuffix(endpoint.idle_tag)
+        route = snapshot.resolve(name)
     if route is None:
         raise ModelNotFound(
             f"The model {shown_name(name)} does not exist here; "

@@ -55,6 +55,7 @@ class _Sampling(msgspec.Struct):
     temperature: Any = None
     seed: Any = None
     generationConfig: _Chance | None = None  # noqa: N815
+    options: _Chance | None = None
 
 
 _SAMPLING: Final = msgspec.json.Decoder(_Sampling)
@@ -130,7 +131,7 @@ def _is_deterministic(body: bytes) -> bool:
         return False
     return any(
         one is not None and (_is_zero(one.temperature) or one.seed is not None)
-        for one in (asked, asked.generationConfig)
+        for one in (asked, asked.generationConfig, asked.options)
     )
 
 

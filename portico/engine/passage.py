@@ -10,6 +10,7 @@ Tokens of a prompt are counted by providers that can; whoever cannot raises `Not
 `counting` estimates.
 """
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -42,7 +43,12 @@ from portico.wire.openai_usage import read_usage
 from portico.wire.tap import MediaTap, StreamTap, Tap
 from portico.wire.translating_tap import Stage, TranslatingTap
 
-_EVENTS = b"text/event-stream; charset=utf-8"
+_JSON = b"application/json"
+_STREAM_TYPES = {
+    "sse": b"text/event-stream; charset=utf-8",
+    "json": _JSON,
+    "lines": b"application/x-ndjson",
+}
 _EVENT_STREAM = (b"text/event-stream",)
 _ANY_TYPE = (b"",)
 _STREAM_USAGE = frozenset({"chat", "completion"})
@@ -193,6 +199,7 @@ _INNER = b'"generateContentRequest"'
 _RESPONSES = "openai_responses"
 _OPERATIONS: dict[str, Operation] = {_RESPONSES: "response"}
 """What a chat is called where it is not called so."""
+OLLAMA = "ollama_chat"
 
 
 def _straight(call: Call, target: Target) -> Straight:
@@ -304,6 +311,8 @@ def _translated(
     deployment = target.deployment
     provider, client = _speakers(call, deployment, spoken)
     asked = _asked(call, client, conversations)
+    if not asked.messages and call.endpoint.dialect == OLLAMA:
+        raise NotSupported(f"{deployment.id} loads no models; send it a message.")
     home = Home(deployment.provider.name, deployment.model)
     dropped = Dropped()
     call.dropped_params = dropped.names
@@ -329,7 +338,7 @@ def _translated(
         context,
         dropped,
         home,
-        _EVENTS if asked.stream and context.framing == "sse" else b"application/json",
+        _STREAM_TYPES[context.framing] if asked.stream else _JSON,
         custom_tools=custom_tools,
         keeper=keeper,
     )
@@ -339,14 +348,19 @@ def _speakers(
     call: Call, deployment: Deployment, spoken: str
 ) -> tuple[ProviderDialect, ClientDialect]:
     """The dialects of both sides; they are loaded when the first call needs a translation."""
-    from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
+    from portico.wire.table import CLIENT_DIALECTS, CLIENT_SHAPES, PROVIDER_DIALECTS
 
+    endpoint = call.endpoint
     provider = PROVIDER_DIALECTS.get(spoken)
-    client = CLIENT_DIALECTS.get(call.endpoint.dialect)
-    if provider is None or client is None or call.endpoint.operation not in ("chat", "response"):
+    client = None
+    if endpoint.shape is not None:
+        client = CLIENT_SHAPES.get(endpoint.shape)
+    elif endpoint.operation in ("chat", "response"):
+        client = CLIENT_DIALECTS.get(endpoint.dialect)
+    if provider is None or client is None:
         raise NotSupported(
             f"{deployment.id} speaks {spoken}, which does not offer "
-            f"{call.endpoint.path}; ask for a model of another provider."
+            f"{endpoint.path}; ask for a model of another provider."
         )
     return provider, client
 
@@ -388,12 +402,19 @@ def _written(
 
 
 def _context(call: Call, asked: ChatRequest) -> ReplyContext:
+    endpoint = call.endpoint
     return ReplyContext(
         request=asked,
-        id=call.id if call.endpoint.dialect == _RESPONSES else call.request_id,
+        id=call.id if endpoint.dialect == _RESPONSES else call.request_id,
         now=int(call.at),
-        framing=call.addressed.framing if call.addressed is not None else "sse",
+        framing=call.addressed.framing if call.addressed is not None else endpoint.framing,
+        elapsed_ns=_stopwatch(call) if endpoint.dialect == OLLAMA else None,
     )
+
+
+def _stopwatch(call: Call) -> Callable[[], int]:
+    """Nanoseconds since the call came, for clients that are told how long an answer took."""
+    return lambda: int((time.monotonic() - call.received_at) * 1e9)
 
 
 def _stages(call: Call, custom_tools: frozenset[str], keeper: Keeper | None) -> list[Stage]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from portico.engine import admission, attempts, coalescing, counting, fields, settle
+from portico.engine import admission, attempts, coalescing, counting, fields, loading, settle
 from portico.engine.attempts import Served
 from portico.engine.coalescing import SharedAnswer
 from portico.engine.gateway import Gateway
@@ -47,6 +47,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         call.envelope = envelope.peek(call.request.body)
         if call.addressed is not None:
             call.envelope = envelope.address(call.envelope, call.addressed)
+        elif call.endpoint.streams_unless_told and call.envelope.stream is None:
+            call.envelope = envelope.streaming(call.envelope)
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         if snapshot.rules:
             call.route = admission.follow_rules(snapshot, call)
@@ -192,6 +194,8 @@ def _without_answer(gateway: Gateway, call: Call, error: GatewayError) -> int:
             return counting.estimate(call)
         except GatewayError as invalid:
             error = invalid
+    elif loading.may_answer(call, error):
+        return loading.answer(call)
     return _refuse(gateway, call, error)
 
 

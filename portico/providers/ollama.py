@@ -13,7 +13,7 @@ from portico.types.credential import Credential
 from portico.types.deployment import Deployment
 from portico.types.http import Headers, HttpRequest, Timeouts
 
-_PATHS: Final = {"chat": "/api/chat", "embedding": "/api/embed"}
+_PATHS: Final = {"chat": "/api/chat", "completion": "/api/generate", "embedding": "/api/embed"}
 _LINES: Final = (b"application/x-ndjson", b"application/json")
 
 

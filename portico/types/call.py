@@ -30,6 +30,14 @@ class InferenceEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     binary: bool = False
     """The answer is media, not JSON: handed over as it arrives."""
     default_model: str | None = None
+    shape: str | None = None
+    """What is spoken here that is not the dialect's chat: a row of the tables of `wire`."""
+    framing: Literal["sse", "lines"] = "sse"
+    """How a stream is cut, unless the address says it."""
+    streams_unless_told: bool = False
+    """Is a request that says nothing of streaming one for a stream?"""
+    idle_tag: str = ""
+    """What clients append to names of models, and means nothing where no model has it."""
 
 
 class Addressed(msgspec.Struct, frozen=True):

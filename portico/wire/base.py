@@ -6,7 +6,7 @@ nothing else, whatever the bytes. Writers are total: what they cannot say goes t
 which refuses the request or remembers the name; nothing is left out in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -64,12 +64,14 @@ class ReplyContext(msgspec.Struct, frozen=True, kw_only=True):
 
     `request` is what the client asked; `id` names the answer where the provider gave no id; `now`
     is UTC epoch seconds. `framing` is `json` for a Gemini client that streams without `alt=sse`.
+    `elapsed_ns` is the time since the client asked, in nanoseconds, where somebody has a clock.
     """
 
     request: ChatRequest
     id: str
     now: int
-    framing: Literal["sse", "json"] = "sse"
+    framing: Literal["sse", "json", "lines"] = "sse"
+    elapsed_ns: Callable[[], int] | None = None
 
 
 class StreamReader(Protocol):

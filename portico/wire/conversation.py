@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-_PICTURES: Final = (b'"image_url"', b'"input_image"', b'"image"', b'"image/')
+_PICTURES: Final = (b'"image_url"', b'"input_image"', b'"image"', b'"images"', b'"image/')
 _TOOLS: Final = (b'"tools"', b'"functions"')
 _DATA: Final = (b";base64,", b'"base64"', b'"inlineData"', b'"inline_data"')
 

@@ -76,6 +76,11 @@ def address(seen: Envelope, addressed: Addressed) -> Envelope:
     return msgspec.structs.replace(seen, model=addressed.model, stream=addressed.stream)
 
 
+def streaming(seen: Envelope) -> Envelope:
+    """The envelope where to say nothing of streams is to ask for one."""
+    return msgspec.structs.replace(seen, stream=True)
+
+
 def json_string(text: str) -> bytes:
     """`text` as a JSON string with its quotes."""
     return _ENCODER.encode(text)

@@ -23,6 +23,8 @@ from portico.wire.cohere_chat import native as cohere
 from portico.wire.gemini_generate import dialect as gemini_generate
 from portico.wire.gemini_generate import errors as gemini_errors
 from portico.wire.gemini_generate import native as gemini
+from portico.wire.ollama_chat import errors as ollama_errors
+from portico.wire.ollama_chat import native as ollama
 from portico.wire.tap import Tap
 
 
@@ -43,6 +45,9 @@ NATIVES: Final[dict[str, Native]] = {
     ),
     "gemini_generate": Native(
         gemini.read_answer_usage, gemini_errors.read_error, gemini.tap, gemini.ArrayTap
+    ),
+    "ollama_chat": Native(
+        ollama.read_answer_usage, ollama_errors.read_error, ollama.LineTap, ollama.LineTap
     ),
 }
 

@@ -9,6 +9,7 @@ from portico.wire.bedrock_converse import dialect as bedrock_converse
 from portico.wire.cohere_chat import dialect as cohere_chat
 from portico.wire.gemini_generate import dialect as gemini_generate
 from portico.wire.ollama_chat import dialect as ollama_chat
+from portico.wire.ollama_chat import generate as ollama_generate
 from portico.wire.openai_chat import dialect as openai_chat
 from portico.wire.openai_responses import dialect as openai_responses
 
@@ -27,6 +28,9 @@ _PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}
 """What clients may speak."""
+
+CLIENT_SHAPES: Final[dict[str, ClientDialect]] = {ollama_generate.NAME: ollama_generate}
+"""What clients may ask beside the chat of a dialect, and gets answered by a chat."""
 
 PROVIDER_DIALECTS: Final[dict[str, ProviderDialect]] = {
     d.NAME: d for d in (*_BOTH, *_PROVIDERS_ONLY)

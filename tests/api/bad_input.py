@@ -199,4 +199,66 @@ UPSTREAM = [
     Bad("a provider that is down", http(chat("dead")), 502, "upstream_unreachable", "down"),
     Bad("a provider that is no provider", http(chat("wrong")), 502, "upstream_protocol_error", ""),
 ]
+OLLAMA = [
+    Bad("ollama: no body", http(b"", path="/api/chat"), 400, "", "no body"),
+    Bad("ollama: not JSON", http(b"model", path="/api/chat"), 400, "", "not valid JSON"),
+    Bad("ollama: no model", http(b"{}", path="/api/generate"), 400, "", "`model` is missing"),
+    Bad("ollama: an unknown model", http(chat("nope"), path="/api/chat"), 404, "", "'nope'"),
+    Bad(
+        "ollama: a model the key may not use",
+        http(chat("echo"), path="/api/chat", key=NARROW),
+        403,
+        "",
+        "'narrow'",
+    ),
+    Bad("ollama: no key", http(chat("echo"), path="/api/chat", key=None), 401, "", "No API key"),
+    Bad(
+        "ollama: a list of messages that is none",
+        http(b'{"model":"echo","messages":"hi"}', path="/api/chat"),
+        400,
+        "",
+        "`messages`",
+    ),
+    Bad(
+        "ollama: an unknown role",
+        http(b'{"model":"echo","messages":[{"role":"robot"}]}', path="/api/chat"),
+        400,
+        "",
+        "`messages[0].role`",
+    ),
+    Bad(
+        "ollama: a format that is none",
+        http(b'{"model":"echo","prompt":"a","format":"xml"}', path="/api/generate"),
+        400,
+        "",
+        "`format`",
+    ),
+    Bad(
+        "ollama: an option of the wrong type",
+        http(b'{"model":"echo","prompt":"a","options":{"seed":"x"}}', path="/api/generate"),
+        400,
+        "",
+        "`options.seed`",
+    ),
+    Bad("ollama: the wrong method", http(path="/api/chat", method="GET"), 405, "", "POST"),
+    Bad("ollama: the wrong method of a page", http(b"{}", path="/api/tags"), 405, "", "GET"),
+    Bad(
+        "ollama: a media type that is not taken",
+        http(b"<x/>", path="/api/chat", content_type="application/xml"),
+        415,
+        "",
+        "JSON body",
+    ),
+    Bad(
+        "ollama: a model to show that is not there",
+        http(b'{"model":"x"}', path="/api/show"),
+        404,
+        "",
+        "GET /api/tags",
+    ),
+    Bad("ollama: nothing to show", http(b"{}", path="/api/show"), 400, "", "`model` is missing"),
+    Bad("ollama: what no gateway does", http(b"{}", path="/api/pull"), 404, "", "/api/pull"),
+    Bad("ollama: a provider that is down", http(chat("dead"), path="/api/chat"), 502, "", "down"),
+]
+"""Errors in Ollama's shape, a sentence under `error`; `code` is only in the log."""
 TABLE = [*MALFORMED, *TOO_MUCH, *TOO_SLOW, *JSON, *WHO_AND_WHAT, *UPSTREAM]

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.api.bad_input import EXPIRED, MALFORMED, MAX_BODY, NARROW, TABLE, TOO_SLOW, Bad
+from tests.api.bad_input import (
+    EXPIRED,
+    MALFORMED,
+    MAX_BODY,
+    NARROW,
+    OLLAMA,
+    TABLE,
+    TOO_SLOW,
+    Bad,
+)
 from tests.harness import (
     KEY,
     PATIENCE_S,
@@ -68,6 +77,22 @@ def test_bad_input(bad: Bad, tmp_path: Path) -> None:
                 assert (await client.answer("GET")).status == 200
             after = await running.ask(http(chat("echo")))
             assert after.status == 200
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize("bad", OLLAMA, ids=lambda bad: bad.situation.replace(" ", "-"))
+def test_bad_input_of_ollamas_clients(bad: Bad, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, config("http://127.0.0.1:1")) as running:
+            answer = await running.ask(bad.send)
+            assert answer.status == bad.status, answer.body
+            assert list(answer.json()) == ["error"]
+            assert bad.fragment in answer.json()["error"]
+            assert answer.headers["content-type"] == "application/json"
+            lines = [x for x in running.log.splitlines() if answer.headers["x-request-id"] in x]
+            assert len(lines) == 1, running.log
+            assert KEY not in running.log
 
     uvloop.run(play())
 

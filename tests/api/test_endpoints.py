@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from portico.api.endpoints import CONTROL_PATHS, INFERENCE, PAGES, PREFIXES, Page
+from portico.api.endpoints import CALLS as ADDRESSES
+from portico.api.endpoints import CONTROL_PATHS, INFERENCE, PAGES, PREFIXES, ROOTED, Page
 from portico.types.call import InferenceEndpoint
-from tests.harness import ADMIN_KEY, KEY, Running, config, gateway, good, http, upstream
+from tests.harness import ADMIN_KEY, KEY, Answer, Running, config, gateway, good, http, upstream
 
 EXPIRED = "sk-expired-0123456789"
 NARROW = "sk-narrow-0123456789"
@@ -27,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "image": {"prompt": "to be"},
     "speech": {"input": "to be", "voice": "v"},
 }
+ROOTED_BODIES: dict[str, dict[str, Any]] = {}
 NOT_BY_ECHO = {"image", "speech"}
 CALLS = [endpoint for endpoint in INFERENCE if endpoint.operation != "count_tokens"]
 """Counting tokens has no answer of a model: see plays/test_counting.py."""
@@ -65,6 +67,30 @@ def test_echo_answers_everywhere(
     uvloop.run(play())
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("endpoint", ROOTED, ids=lambda endpoint: endpoint.name)
+def test_echo_answers_under_the_paths_of_others(
+    endpoint: InferenceEndpoint, streamed: bool, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, offline()) as running:
+            body: dict[str, Any] = {"model": "echo", "stream": streamed}
+            body |= ROOTED_BODIES.get(endpoint.shape or "", BODIES[endpoint.operation])
+            answer = await running.ask(http(body, path=endpoint.path))
+            await running.settled()
+            assert answer.status == 200, answer.body
+            (record,) = running.journal()
+            assert (record.operation, record.route) == (endpoint.operation, "echo")
+            types = {"sse": "text/event-stream; charset=utf-8", "lines": "application/x-ndjson"}
+            is_stream = streamed and endpoint.streams
+            expected = types[endpoint.framing] if is_stream else "application/json"
+            assert answer.headers["content-type"] == expected
+            under_v1 = await running.ask(http(body, path="/v1" + endpoint.path))
+            assert under_v1.status == 404
+
+    uvloop.run(play())
+
+
 CREDENTIALS = {
     "none": (None, "missing_api_key"),
     "bad": ("sk-nobody-0123456789", "invalid_api_key"),
@@ -75,9 +101,9 @@ CREDENTIALS = {
 
 
 async def ask_page(
-    running: Running, path: str, key: str | None, method: str = "GET"
+    running: Running, path: str, key: str | None, method: str = "GET", body: bytes = b""
 ) -> tuple[int, str | None]:
-    answer = await running.ask(http(path=path, method=method, key=key))
+    answer = await running.ask(http(body, path=path, method=method, key=key))
     if answer.status == 200:
         return 200, None
     assert answer.headers["x-request-id"]
@@ -85,6 +111,12 @@ async def ask_page(
         assert answer.headers["www-authenticate"].startswith(("Bearer", "Basic"))
     if path.startswith("/v1beta/"):
         return answer.status, answer.error["details"][0]["reason"].lower()
+    if path.startswith("/api/"):
+        (message,) = answer.json().values()
+        codes = {"No API key": "missing_api_key", "expired": "expired_api_key"}
+        return answer.status, next(
+            (code for words, code in codes.items() if words in message), "invalid_api_key"
+        )
     return answer.status, answer.error["code"]
 
 
@@ -106,7 +138,8 @@ def test_who_may_see_a_page(
                 path = prefix + page.path
                 if page.takes_id:
                     path += "/echo/echo/reset" if page.tail else "/echo"
-                assert await ask_page(running, path, key, page.method) == expected
+                body = b'{"model":"echo"}' if page.method == "POST" else b""
+                assert await ask_page(running, path, key, page.method, body) == expected
 
     uvloop.run(play())
 
@@ -120,15 +153,31 @@ def test_who_may_call_and_who_may_read_the_docs(credential: str, tmp_path: Path)
             for path in sorted(CONTROL_PATHS):
                 assert await ask_page(running, path, key) == expected
             body = {"model": "echo", **BODIES["chat"]}
-            for endpoint in INFERENCE:
-                answer = await running.ask(http(body, path="/v1" + endpoint.path, key=key))
-                assert (answer.status == 401) == (code is not None)
-                if code is not None and endpoint.dialect.startswith("openai"):
-                    assert answer.error["code"] == code
-                elif code is not None:
-                    assert answer.json()["error"]["type"] == "authentication_error"
+            for address, endpoint in ADDRESSES:
+                answer = await running.ask(
+                    http(body, path=address.replace("{model}", "echo"), key=key)
+                )
+                assert (answer.status == 401) == (code is not None), address
+                if code is not None:
+                    check_refusal(endpoint.dialect, answer, code)
 
     uvloop.run(play())
+
+
+def check_refusal(dialect: str, answer: Answer, code: str) -> None:
+    told = answer.json()
+    match dialect:
+        case "anthropic_messages":
+            assert told["error"]["type"] == "authentication_error"
+        case "gemini_generate":
+            assert told["error"]["status"] == "UNAUTHENTICATED"
+        case "cohere_chat":
+            assert list(told) == ["message"]
+        case "ollama_chat":
+            assert list(told) == ["error"]
+            assert "key" in told["error"]
+        case _:
+            assert told["error"]["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -231,7 +280,7 @@ def test_openapi_names_every_address(tmp_path: Path) -> None:
         async with gateway(tmp_path, offline()) as running:
             answer = await running.ask(http(path="/openapi.json", method="GET"))
             paths = json.loads(answer.body)["paths"]
-            assert {"/v1" + one.path for one in INFERENCE} <= set(paths)
+            assert {address for address, _ in ADDRESSES} <= set(paths)
             assert {"/health", "/metrics", "/v1/models", "/v1/models/{id}"} <= set(paths)
 
     uvloop.run(play())

@@ -1,4 +1,4 @@
-"""Streams of Messages and Gemini that pass unchanged, however their bytes are cut."""
+"""Streams of dialects other than OpenAI's that pass unchanged, however their bytes are cut."""
 
 import itertools
 import json
@@ -52,6 +52,18 @@ UNITS = {"billed_units": {"input_tokens": 7, "output_tokens": 3}}
 BYE = said("message-end", delta={"finish_reason": "COMPLETE", "usage": UNITS})
 SORRY = said("message-end", delta={"finish_reason": "ERROR", "error": "busy"})
 
+
+def line(text: str = "", **more: object) -> bytes:
+    message = {"role": "assistant", "content": text}
+    value = {"model": "m", "message": message, "done": False, **more}
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+COUNTS = {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3}
+OVER = line(**COUNTS)
+CALL = {"function": {"name": "f", "arguments": {"done": True, "error": "none"}}}
+TOLD = b'{"error":"the model ran away"}\n'
+
 READ = Usage(input_tokens=7, output_tokens=3)
 LAST = chunk("", finish="STOP", used=3)
 FAILED = b'data: {"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}\n\n'
@@ -79,6 +91,7 @@ class Case:
 
 
 ANTHROPIC, GEMINI, COHERE = "anthropic_messages", "gemini_generate", "cohere_chat"
+OLLAMA = "ollama_chat"
 BEGUN = Usage(input_tokens=7)
 CASES = [
     Case("plain", ANTHROPIC, START + BEGIN + PING + TEXT + STOP + END + DONE),
@@ -181,6 +194,22 @@ CASES = [
     ),
     Case("no last blank line", GEMINI, chunk("a") + LAST[:-2], chunk("a") + LAST, events=2),
     Case("nothing", GEMINI, b"", usage=None, done=False, events=0),
+    Case("plain", OLLAMA, line("he") + line("llo") + OVER, events=2),
+    Case("text like marks", OLLAMA, line('"done":true,"error":"x"') + OVER),
+    Case("arguments like marks", OLLAMA, line(tool_calls=[CALL]) + line("a") + OVER, events=2),
+    Case("spaced", OLLAMA, line("a") + OVER.replace(b'"done":', b'"done" : ')),
+    Case("CRLF and blank lines", OLLAMA, line("a")[:-1] + b"\r\n\n" + OVER, events=2),
+    Case("a completion", OLLAMA, b'{"response":"a","done":false}\n' + OVER),
+    Case("after the end", OLLAMA, line("a") + OVER + line("b"), line("a") + OVER),
+    Case("no last line end", OLLAMA, line("a") + OVER[:-1], line("a") + OVER),
+    Case("cut", OLLAMA, line("a") + OVER[:40], line("a"), usage=None, done=False),
+    Case("never done", OLLAMA, line("a") + line("b"), usage=None, done=False, events=2),
+    Case(
+        "an error", OLLAMA, line("a") + TOLD + OVER, line("a"), usage=None, done=False, error=True
+    ),
+    Case("an error first", OLLAMA, TOLD, b"", usage=None, done=False, error=True, events=0),
+    Case("loaded", OLLAMA, line(done=True, done_reason="load"), usage=None, events=0),
+    Case("nothing", OLLAMA, b"", usage=None, done=False, events=0),
 ]
 
 
@@ -220,7 +249,9 @@ def test_no_bytes_upset_it(dialect: str, pieces: list[bytes]) -> None:
     assert not tap.is_done or dialect == "gemini_generate"
 
 
-@pytest.mark.parametrize(("dialect", "most_mib"), [(ANTHROPIC, 16), (GEMINI, 32), (COHERE, 1)])
+@pytest.mark.parametrize(
+    ("dialect", "most_mib"), [(ANTHROPIC, 16), (GEMINI, 32), (COHERE, 1), (OLLAMA, 16)]
+)
 def test_an_endless_event_is_refused(dialect: str, most_mib: int) -> None:
     tap = NATIVES[dialect].tap()
     for piece in [b"data: x", *[b"x" * (1 << 20)] * (most_mib - 1)]:
@@ -234,6 +265,12 @@ def test_an_error_keeps_its_meaning() -> None:
     tap.feed(START + ERROR)
     assert isinstance(tap.error, UpstreamUnavailable)
     assert tap.fail(tap.error) == ERROR
+
+
+def test_a_broken_stream_of_lines_ends_in_one() -> None:
+    tap = NATIVES[OLLAMA].tap()
+    assert tap.feed(line("a") + OVER[:30]) == line("a")
+    assert tap.fail(UpstreamProtocol("cut short")) == b'{"error":"cut short"}\n'
 
 
 def test_usage_grows_over_a_message() -> None:
@@ -281,6 +318,9 @@ def test_an_array_that_breaks_ends_in_an_error() -> None:
         (GEMINI, b"\xff", None),
         (COHERE, json.dumps({"usage": UNITS}).encode(), READ),
         (COHERE, b'{"usage":5}', None),
+        (OLLAMA, OVER, READ),
+        (OLLAMA, b'{"eval_count":3,"done":true}', Usage(input_tokens=0, output_tokens=3)),
+        (OLLAMA, b'{"eval_count":"3"}', None),
     ],
 )
 def test_usage_of_whole_answers(dialect: str, body: bytes, usage: Usage | None) -> None:

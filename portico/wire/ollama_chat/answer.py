@@ -31,6 +31,7 @@ from portico.wire.json_io import (
 )
 from portico.wire.ollama_chat.errors import error_of
 from portico.wire.ollama_chat.messages import NAME, MessageFields, MessageWriter, read_blocks
+from portico.wire.ollama_chat.shape import CHAT, Shape
 
 STOPS: Final[dict[str, StopReason]] = {
     "stop": "end",
@@ -131,7 +132,12 @@ def done_reason(stop: StopReason, native: str | None, *, is_own: bool) -> str:
 
 
 def write_response(
-    response: ChatResponse, /, *, context: ReplyContext, unsupported: Unsupported
+    response: ChatResponse,
+    /,
+    *,
+    context: ReplyContext,
+    unsupported: Unsupported,
+    shape: Shape = CHAT,
 ) -> bytes:
     is_own = response.dialect == NAME
     if len(response.choices) > 1:
@@ -139,12 +145,13 @@ def write_response(
     choice = response.choices[0] if response.choices else Choice(content=(), stop="other")
     written: JsonObject = {
         **head(context, response.model, response.created),
-        "message": _write_message(choice, unsupported, is_own),
+        **shape.of(_write_message(choice, unsupported, is_own), unsupported),
         "done": True,
         "done_reason": done_reason(choice.stop, choice.native_stop, is_own=is_own),
     }
     if choice.logprobs:
         written["logprobs"] = choice.logprobs.get("content") or []
+    written |= write_durations(context, None)
     if response.usage is not None:
         written |= write_usage(response.usage)
     if is_own:
@@ -173,6 +180,20 @@ def _write_message(choice: Choice, unsupported: Unsupported, is_own: bool) -> Js
     for index, call in enumerate(whole.get("tool_calls", ())):
         call["function"]["index"] = index
     return whole
+
+
+def write_durations(context: ReplyContext, first_ns: int | None) -> JsonObject:
+    """As the gateway sees them: until the first word for the prompt, from there for the answer. It
+    loads no model.
+    """
+    if context.elapsed_ns is None:
+        return {}
+    total = context.elapsed_ns()
+    written = {"total_duration": total, "load_duration": 0}
+    if first_ns is not None:
+        written["prompt_eval_duration"] = first_ns
+    written["eval_duration"] = total - (first_ns or 0)
+    return written
 
 
 def write_usage(usage: Usage) -> JsonObject:

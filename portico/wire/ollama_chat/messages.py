@@ -106,7 +106,7 @@ def read_blocks(message: MessageFields, ids: CallIds) -> tuple[Block, ...]:
         blocks.append(Thinking(message.thinking))
     if message.content:
         blocks.append(Text(message.content))
-    blocks += (Image(DataSource(_image_type(data), data)) for data in message.images or ())
+    blocks += read_images(message.images)
     blocks += (read_call(call, ids) for call in message.tool_calls or ())
     return tuple(blocks)
 
@@ -116,6 +116,10 @@ def read_call(call: _Call, ids: CallIds) -> ToolCall:
     if not isinstance(arguments, str):
         arguments = compact(arguments) if arguments else ""
     return ToolCall(ids.call(name, call.id), name, arguments)
+
+
+def read_images(images: list[str] | None) -> list[Image]:
+    return [Image(DataSource(_image_type(data), data)) for data in images or ()]
 
 
 def _image_type(data: str) -> str:

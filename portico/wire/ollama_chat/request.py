@@ -18,6 +18,7 @@ from portico.types.chat import (
     FunctionTool,
     Home,
     JsonObject,
+    Message,
     ResponseFormat,
     Sampling,
     ServerTool,
@@ -66,16 +67,21 @@ class _Function(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-class _Request(msgspec.Struct):
+class Asked(msgspec.Struct):
+    """What requests for a chat and for a completion have in common."""
+
     model: str
-    messages: list[Any] | None = None
-    tools: list[Any] | None = None
     stream: bool | None = None
     think: bool | str | None = None
     format: str | dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+
+
+class _Request(Asked):
+    messages: list[Any] | None = None
+    tools: list[Any] | None = None
 
 
 _KNOWN: Final = fields_of(_Request)
@@ -88,13 +94,27 @@ def read_request(
 ) -> ChatRequest:
     try:
         raw = decode_object(body)
-        return _read(raw, convert(raw, _Request))
+        asked = convert(raw, _Request)
+        return canonical(
+            asked,
+            NAME,
+            read_messages(asked.messages or []),
+            tools=tuple(_read_tool(one, f"tools[{i}]") for i, one in enumerate(asked.tools or ())),
+            extra=unknown(raw, _KNOWN),
+        )
     except MalformedError as problem:
         raise problem.from_client() from None
 
 
-def _read(raw: JsonObject, asked: _Request) -> ChatRequest:
-    extra = unknown(raw, _KNOWN)
+def canonical(
+    asked: Asked,
+    dialect: str,
+    messages: tuple[Message, ...],
+    *,
+    tools: tuple[Tool, ...] = (),
+    extra: JsonObject,
+) -> ChatRequest:
+    """Raises MalformedError for what is wrong in the options."""
     options = convert(asked.options or {}, _Options, "options")
     for key, value in unknown(asked.options or {}, _OPTIONS).items():
         extra[f"options.{key}"] = value
@@ -104,10 +124,10 @@ def _read(raw: JsonObject, asked: _Request) -> ChatRequest:
         limit = None
     stop = options.stop
     return ChatRequest(
-        dialect=NAME,
+        dialect=dialect,
         model=asked.model,
-        messages=read_messages(asked.messages or []),
-        tools=tuple(_read_tool(tool, f"tools[{i}]") for i, tool in enumerate(asked.tools or ())),
+        messages=messages,
+        tools=tools,
         max_tokens=limit,
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         sampling=Sampling(

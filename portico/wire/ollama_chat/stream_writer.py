@@ -28,9 +28,10 @@ from portico.types.chat_stream import (
 from portico.types.usage import Usage
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.json_io import encode
-from portico.wire.ollama_chat.answer import done_reason, head, write_usage
+from portico.wire.ollama_chat.answer import done_reason, head, write_durations, write_usage
 from portico.wire.ollama_chat.errors import write_error
 from portico.wire.ollama_chat.messages import NAME, MessageWriter
+from portico.wire.ollama_chat.shape import CHAT, Shape
 
 
 class _HeldCall:
@@ -48,18 +49,24 @@ class ChatStreamWriter:
         "_calls",
         "_context",
         "_finish",
+        "_first_ns",
         "_head",
         "_held",
         "_is_ended",
         "_is_own",
         "_messages",
+        "_shape",
         "_unsupported",
         "_usage",
     )
 
-    def __init__(self, context: ReplyContext, unsupported: Unsupported) -> None:
+    def __init__(
+        self, context: ReplyContext, unsupported: Unsupported, shape: Shape = CHAT
+    ) -> None:
         self._context = context
         self._unsupported = unsupported
+        self._shape = shape
+        self._first_ns: int | None = None
         self._messages = MessageWriter(unsupported, is_own=False)
         self._held: dict[int, _HeldCall] = {}
         self._calls = 0
@@ -76,9 +83,7 @@ class ChatStreamWriter:
             case TextDelta(_, text, 0):
                 return self._content(text)
             case ThinkingDelta(_, text, 0):
-                return self._line(
-                    b'"message":{"role":"assistant","content":"","thinking":%b}', text
-                )
+                return self._line(self._shape.thought, text)
             case ArgumentsDelta(index, text, 0):
                 self._held[index].pieces.append(text)
                 return b""
@@ -96,8 +101,7 @@ class ChatStreamWriter:
             case AudioDelta(_, _, transcript, _, 0):
                 return self._content(transcript) if transcript else b""
             case LogprobsDelta(logprobs, 0):
-                message = {"role": "assistant", "content": ""}
-                return self._fields({"message": message, "logprobs": logprobs.get("content") or []})
+                return self._fields({**self._empty(), "logprobs": logprobs.get("content") or []})
             case UsageUpdate(usage):
                 self._usage = usage
                 return b""
@@ -130,10 +134,18 @@ class ChatStreamWriter:
         self._head = encode(head(self._context, start.model, start.created))[:-1]
 
     def _line(self, fields: bytes, text: str) -> bytes:
+        if self._first_ns is None and self._context.elapsed_ns is not None:
+            self._first_ns = self._context.elapsed_ns()
         return self._head + b"," + fields % encode(text) + b',"done":false}\n'
 
     def _content(self, text: str) -> bytes:
-        return self._line(b'"message":{"role":"assistant","content":%b}', text)
+        return self._line(self._shape.text, text)
+
+    def _message(self, message: JsonObject) -> bytes:
+        return self._fields(self._shape.of(message, self._unsupported))
+
+    def _empty(self) -> JsonObject:
+        return self._shape.of({"role": "assistant", "content": ""}, self._unsupported)
 
     def _fields(self, fields: JsonObject) -> bytes:
         return self._head + b"," + encode({**fields, "done": False})[1:] + b"\n"
@@ -153,7 +165,7 @@ class ChatStreamWriter:
 
     def _block(self, block: Block) -> bytes:
         written = self._messages.turn("assistant", (block,))
-        return b"".join(self._fields({"message": message}) for message in written)
+        return b"".join([self._message(message) for message in written])
 
     def _stop(self, index: int) -> bytes:
         held = self._held.pop(index, None)
@@ -166,16 +178,17 @@ class ChatStreamWriter:
         (message,) = self._messages.turn("assistant", (whole,))
         message["tool_calls"][0]["function"]["index"] = self._calls
         self._calls += 1
-        return self._fields({"message": message})
+        return self._message(message)
 
     def _end(self) -> bytes:
         self._is_ended = True
         finish = self._finish
         last: JsonObject = {
-            "message": {"role": "assistant", "content": ""},
+            **self._empty(),
             "done": True,
             "done_reason": done_reason(finish.stop, finish.native_stop, is_own=self._is_own),
         }
+        last |= write_durations(self._context, self._first_ns)
         if self._is_own:
             last.update(finish.extra or {})
         if self._usage is not None:

@@ -1,0 +1,105 @@
+"""The same models, in the shape of whoever asks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from tests.harness import KEY, Running, gateway, http
+
+NARROW = "sk-narrow-0123456789"
+CONFIG = f"""
+providers:
+  - {{name: gpt, provider_type: openai, api_key: sk-up-0123456789, models: [gpt-4o-mini]}}
+  - {{name: vectors, provider_type: openai, api_key: sk-up-0123456789,
+      models: [text-embedding-3-small]}}
+  - {{name: home, provider_type: ollama, base_url: "http://127.0.0.1:1", models: ["mine:8b"]}}
+keys:
+  - {{name: all, key: {KEY}}}
+  - {{name: narrow, key: {NARROW}, models: [gpt-4o-mini]}}
+"""
+
+
+async def ask(running: Running, path: str, key: str = KEY, **fields: str) -> Any:
+    return (await running.ask(http(path=path, method="GET", key=key, **fields))).json()
+
+
+async def show(running: Running, name: str, key: str = KEY) -> tuple[int, Any]:
+    answer = await running.ask(http(json.dumps({"model": name}), path="/api/show", key=key))
+    return answer.status, answer.json()
+
+
+def test_ollamas_clients_find_models_with_a_tag(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            listed = (await ask(running, "/api/tags"))["models"]
+            assert [one["model"] for one in listed] == [
+                "echo:latest",
+                "gpt-4o-mini:latest",
+                "mine:8b",
+                "text-embedding-3-small:latest",
+            ]
+            assert [one["name"] for one in listed] == [one["model"] for one in listed]
+            assert len({one["digest"] for one in listed}) == 4
+            assert set(listed[0]) == {
+                "name",
+                "model",
+                "modified_at",
+                "size",
+                "digest",
+                "details",
+            }
+            narrow = (await ask(running, "/api/tags", NARROW))["models"]
+            assert [one["model"] for one in narrow] == ["gpt-4o-mini:latest"]
+            assert await ask(running, "/api/ps") == {"models": []}
+
+    uvloop.run(play())
+
+
+def test_a_model_is_shown_with_what_the_catalog_knows(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            for name in ("gpt-4o-mini", "gpt-4o-mini:latest"):
+                status, shown = await show(running, name)
+                assert status == 200
+                assert shown["capabilities"] == ["completion", "vision", "tools"]
+                assert shown["model_info"] == {
+                    "general.architecture": "openai",
+                    "openai.context_length": 128_000,
+                }
+            _, vectors = await show(running, "text-embedding-3-small")
+            assert vectors["capabilities"] == ["embedding"]
+            _, unknown = await show(running, "mine:8b")
+            assert unknown["capabilities"] == ["completion", "tools"]
+            assert unknown["model_info"] == {"general.architecture": "ollama"}
+            status, error = await show(running, "mine:8b", NARROW)
+            assert (status, list(error)) == (404, ["error"])
+
+    uvloop.run(play())
+
+
+def test_the_version_is_that_of_the_interface(tmp_path: Path) -> None:
+    """Open WebUI asks without a key and takes it apart into numbers."""
+
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            answer = await running.ask(http(path="/api/version", method="GET", key=None))
+            assert len([int(part) for part in answer.json()["version"].split(".")]) == 3
+
+    uvloop.run(play())
+
+
+def test_coheres_clients_get_coheres_list(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            cohere = {"models": [{"name": "gpt-4o-mini"}]}
+            for path, fields in (
+                ("/v1/models", {"user_agent": "cohere/7.3.1"}),
+                ("/v1/models", {"x_fern_sdk_name": "cohere"}),
+                ("/v1/models?endpoint=chat", {}),
+            ):
+                assert await ask(running, path, NARROW, **fields) == cohere
+            assert (await ask(running, "/v1/models", NARROW))["object"] == "list"
+
+    uvloop.run(play())
