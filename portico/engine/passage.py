@@ -27,6 +27,7 @@ from portico.types.deployment import Deployment, Operation, Provider
 from portico.types.http import HttpHead, HttpRequest
 from portico.types.usage import Usage
 from portico.wire import envelope
+from portico.wire.anthropic_messages.limit import with_limit
 from portico.wire.base import (
     ClientDialect,
     Dropped,
@@ -197,6 +198,7 @@ def _is_misplaced(call: Call) -> bool:
 
 _INNER = b'"generateContentRequest"'
 _RESPONSES = "openai_responses"
+_NEED_A_LIMIT = frozenset({"anthropic_messages", "bedrock_invoke"})
 _OPERATIONS: dict[str, Operation] = {_RESPONSES: "response"}
 """What a chat is called where it is not called so."""
 OLLAMA = "ollama_chat"
@@ -386,6 +388,13 @@ def _written(
     unsupported: Unsupported = refuse if _refuses_unsupported(call) else dropped
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
     whom = deployment.provider
+    if provider.NAME in _NEED_A_LIMIT:
+        wanted = with_limit(
+            wanted,
+            max_output_tokens=deployment.max_output_tokens,
+            max_input_tokens=deployment.max_input_tokens,
+            prompt_bytes=len(call.request.body),
+        )
     if provider.NAME != "openai_chat":
         return provider.write_request(wanted, unsupported=unsupported, home=home)
     if not whom.custom_tools and asked.dialect.startswith("openai"):

@@ -192,3 +192,19 @@ def test_a_routes_explanation_and_page_tell_what_is_spoken(tmp_path: Path) -> No
         assert [row["dialects"] for row in rows if row["id"] == "p/real"] == [spoken]
 
     play(tmp_path, "ollama", "/v1", story)
+
+
+def test_a_limit_that_a_client_leaves_out_is_the_models_own(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with upstream(script) as provider:
+            config = (
+                f"providers: [{{name: p, provider_type: anthropic, base_url: '{provider.url}', "
+                f"api_key: {CANARY}, models: [claude-haiku-4-5, claude-unheard-of]}}]\n"
+                f"keys: [{{name: k, key: {KEY}}}]\n"
+            )
+            async with gateway(tmp_path, config) as running:
+                for model in ("claude-haiku-4-5", "claude-unheard-of"):
+                    assert (await running.ask(http(chat(model)))).status == 200
+            assert [sent.json()["max_tokens"] for sent in provider.requests] == [64_000, 8192]
+
+    uvloop.run(run())

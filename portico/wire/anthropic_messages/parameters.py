@@ -9,12 +9,10 @@ from typing import Final
 
 from portico.types.chat import ChatRequest, JsonObject
 from portico.wire.anthropic_messages.blocks import NAME
+from portico.wire.anthropic_messages.limit import DEFAULT_MAX_TOKENS, thinking_room
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort
 from portico.wire.json_schema import Rules, narrow
-
-DEFAULT_MAX_TOKENS: Final = 8192
-"""This dialect demands a limit; the one for clients of others that set none."""
 
 _BUDGET_MODELS: Final = re.compile(
     r"claude-(?:[23]|instant|(?:opus|sonnet|haiku)-4(?:[-.][0-5])?(?:-v\d|-latest|[-@]\d{6}|$))"
@@ -103,6 +101,8 @@ def write_thinking(
             del written["thinking"]
             unsupported("reasoning", NAME)  # no room to think in
         return
+    if request.max_tokens is None:
+        written["max_tokens"] = thinking_room(request) + DEFAULT_MAX_TOKENS
     written["thinking"] = {"type": "adaptive"}
     effort = asked_effort(config)
     if effort is not None:

@@ -28,8 +28,8 @@ from portico.wire.anthropic_messages.blocks import (
     read_content,
     write_cache,
 )
+from portico.wire.anthropic_messages.limit import DEFAULT_MAX_TOKENS
 from portico.wire.anthropic_messages.parameters import (
-    DEFAULT_MAX_TOKENS,
     name_foreign,
     write_format,
     write_sampling,
