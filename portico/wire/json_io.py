@@ -68,6 +68,20 @@ def decode_object(body: bytes | str) -> JsonObject:
     return value
 
 
+def strictly(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """A body that holds nothing but what `decoder` knows, decoded and checked in one pass.
+
+    `None`: read it the long way, which keeps what is unknown and has words for what is wrong. The
+    decoder's Structs forbid unknown fields wherever the long way keeps them.
+    """
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return None
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
 def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """A provider's answer; raises UpstreamProtocol for what is none."""
     try:

@@ -5,15 +5,23 @@ from typing import Any, Final
 import msgspec
 
 from portico.types.chat import (
+    Block,
     ChatResponse,
     Choice,
     Home,
     JsonObject,
     StopReason,
 )
-from portico.wire.anthropic_messages.blocks import NAME, BlockWriter, read_content
+from portico.types.usage import Usage
+from portico.wire.anthropic_messages.blocks import (
+    NAME,
+    BlockWriter,
+    KnownBlock,
+    blocks_of,
+    read_content,
+)
 from portico.wire.anthropic_messages.errors import error_of
-from portico.wire.anthropic_messages.usage import read_usage, write_usage
+from portico.wire.anthropic_messages.usage import UsageFields, normal, read_usage, write_usage
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.json_io import (
     MalformedError,
@@ -21,6 +29,7 @@ from portico.wire.json_io import (
     decode_object,
     encode,
     fields_of,
+    strictly,
     unknown,
 )
 
@@ -58,11 +67,35 @@ class _Answer(msgspec.Struct):
     usage: Any = None
 
 
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer that holds nothing but what is known here."""
+
+    content: list[KnownBlock]
+    id: str | None = None
+    type: str | None = None
+    role: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: UsageFields | None = None
+    stop_details: Any = msgspec.UNSET
+    container: Any = msgspec.UNSET
+    context_management: Any = msgspec.UNSET
+
+
 _KNOWN: Final = fields_of(_Answer)
+_PLAIN: Final = msgspec.json.Decoder(_Plain)
 
 
 def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
+    plain = strictly(_PLAIN, body)
     try:
+        if plain is not None and plain.type != "error":
+            content = blocks_of(plain.content, "content", home)
+            usage = None if plain.usage is None else normal(plain.usage)
+            held = {field: getattr(plain, field) for field in STOP_FIELDS}
+            rest = {key: value for key, value in held.items() if value is not msgspec.UNSET}
+            return _answer(plain, content, usage, rest)
         raw = decode_object(body)
         if raw.get("type") == "error":
             raise error_of(raw.get("error"), 200, {})
@@ -70,7 +103,13 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
         content = read_content(answer.content, "content", home)
     except MalformedError as problem:
         raise problem.from_provider() from None
-    rest = unknown(raw, _KNOWN)
+    usage = None if answer.usage is None else read_usage(answer.usage)
+    return _answer(answer, content, usage, unknown(raw, _KNOWN))
+
+
+def _answer(
+    answer: _Plain | _Answer, content: tuple[Block, ...], usage: Usage | None, rest: JsonObject
+) -> ChatResponse:
     choice = Choice(
         content=content,
         extra={key: rest.pop(key) for key in STOP_FIELDS if rest.get(key) is not None} or None,
@@ -83,7 +122,7 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
         id=answer.id or "",
         model=answer.model or "",
         choices=(choice,),
-        usage=None if answer.usage is None else read_usage(answer.usage),
+        usage=usage,
         extra=rest,
     )
 

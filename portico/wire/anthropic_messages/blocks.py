@@ -10,7 +10,8 @@ as `redacted_thinking`, which clients give back without looking inside.
 
 import base64
 import binascii
-from typing import Any, Final, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -69,18 +70,18 @@ class _CitationsConfig(msgspec.Struct):
     enabled: bool | None = None
 
 
-class _Text(msgspec.Struct):
+class _Text(msgspec.Struct, tag_field="type", tag="text"):
     text: str
     citations: list[dict[str, Any]] | None = None
     cache_control: Cache | None = None
 
 
-class _Image(msgspec.Struct):
+class _Image(msgspec.Struct, tag_field="type", tag="image"):
     source: _Source
     cache_control: Cache | None = None
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, tag_field="type", tag="document"):
     source: _Source
     title: str | None = None
     context: str | None = None
@@ -88,37 +89,34 @@ class _Document(msgspec.Struct):
     cache_control: Cache | None = None
 
 
-class _ToolUse(msgspec.Struct):
+class _ToolUse(msgspec.Struct, tag_field="type", tag="tool_use"):
     id: str
     name: str
     input: Any = None
     cache_control: Cache | None = None
 
 
-class _ToolResult(msgspec.Struct):
+class _ToolResult(msgspec.Struct, tag_field="type", tag="tool_result"):
     tool_use_id: str
     content: str | list[Any] | None = None
     is_error: bool | None = None
     cache_control: Cache | None = None
 
 
-class _Thinking(msgspec.Struct):
+class _Thinking(msgspec.Struct, tag_field="type", tag="thinking"):
     thinking: str
     signature: str | None = None
 
 
-class _RedactedThinking(msgspec.Struct):
+class _RedactedThinking(msgspec.Struct, tag_field="type", tag="redacted_thinking"):
     data: str
 
 
+KnownBlock = _Text | _Image | _Document | _ToolUse | _ToolResult | _Thinking | _RedactedThinking
+"""The shapes of blocks that mean something to others."""
+
 _SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
-    "text": _Text,
-    "image": _Image,
-    "document": _Document,
-    "tool_use": _ToolUse,
-    "tool_result": _ToolResult,
-    "thinking": _Thinking,
-    "redacted_thinking": _RedactedThinking,
+    str(shape.__struct_config__.tag): shape for shape in get_args(KnownBlock)
 }
 
 
@@ -130,10 +128,19 @@ def read_content(
         return ()
     if isinstance(content, str):
         return (Text(content),) if content else ()
+    return _told([read_block(item, f"{path}[{i}]", home) for i, item in enumerate(content)])
+
+
+def blocks_of(shapes: list[KnownBlock], path: str, home: Home | None = None) -> tuple[Block, ...]:
+    """The same for content that is decoded already."""
+    return _told([_read(shape, f"{path}[{i}]", home) for i, shape in enumerate(shapes)])
+
+
+def _told(content: list[Block]) -> tuple[Block, ...]:
+    """The blocks, each with the state that travelled ahead of it."""
     blocks: list[Block] = []
     ahead: ProviderState | None = None
-    for i, item in enumerate(content):
-        block = read_block(item, f"{path}[{i}]", home)
+    for block in content:
         if (carried := read_ahead(block)) is not None:
             ahead = carried
             continue
@@ -156,9 +163,9 @@ def read_block(block: Any, path: str, home: Home | None = None) -> Block:
 
 def _read(block: msgspec.Struct, path: str, home: Home | None) -> Block:
     match block:
-        case _Text(text, citations):
+        case _Text(text, citations, cache_control):
             read = tuple(map(read_citation, citations)) if citations else ()
-            return Text(text, read, read_cache(block.cache_control))
+            return Text(text, read, read_cache(cache_control))
         case _ToolUse(id, name, input):
             arguments = compact(input) if input else ""
             return ToolCall(id, name, arguments, cache=read_cache(block.cache_control))
@@ -243,9 +250,13 @@ class BlockWriter:
         self._is_own = is_own
         self._home = home
 
-    def write(self, blocks: tuple[Block, ...]) -> list[JsonObject]:
+    def write(self, blocks: Iterable[Block]) -> list[JsonObject]:
         written: list[JsonObject] = []
         for block in blocks:
+            if isinstance(block, Text) and not (block.citations or block.cache or block.state):
+                if block.text:  # what nearly every block is
+                    written.append({"type": "text", "text": block.text})
+                continue
             if isinstance(block, Text | ToolCall) and block.state is not None:
                 if self._to_client and isinstance(block, ToolCall):
                     written.append(write_ahead(block.state))

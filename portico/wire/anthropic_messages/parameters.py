@@ -134,22 +134,30 @@ def write_sampling(request: ChatRequest, written: JsonObject, unsupported: Unsup
 def name_foreign(request: ChatRequest, unsupported: Unsupported) -> None:
     """Everything this dialect has no word for, unless it is what happens anyway."""
     sampling = request.sampling
-    for field, is_said in (
-        ("frequency_penalty", bool(sampling.frequency_penalty)),
-        ("presence_penalty", bool(sampling.presence_penalty)),
-        ("repetition_penalty", sampling.repetition_penalty not in (None, 1)),
-        ("min_p", bool(sampling.min_p)),
-        ("seed", sampling.seed is not None),
-        ("logit_bias", bool(sampling.logit_bias)),
-        ("logprobs", bool(sampling.logprobs)),
-        ("n", sampling.n not in (None, 1)),
-        ("modalities", request.modalities not in ((), ("text",))),
-        ("verbosity", request.verbosity is not None),
-        ("metadata", bool(request.metadata)),
-        ("prompt_cache_key", request.prompt_cache_key is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
+    if sampling.frequency_penalty:
+        unsupported("frequency_penalty", NAME)
+    if sampling.presence_penalty:
+        unsupported("presence_penalty", NAME)
+    if sampling.repetition_penalty is not None and sampling.repetition_penalty != 1:
+        unsupported("repetition_penalty", NAME)
+    if sampling.min_p:
+        unsupported("min_p", NAME)
+    if sampling.seed is not None:
+        unsupported("seed", NAME)
+    if sampling.logit_bias:
+        unsupported("logit_bias", NAME)
+    if sampling.logprobs:
+        unsupported("logprobs", NAME)
+    if sampling.n is not None and sampling.n != 1:
+        unsupported("n", NAME)
+    if request.modalities and request.modalities != ("text",):
+        unsupported("modalities", NAME)
+    if request.verbosity is not None:
+        unsupported("verbosity", NAME)
+    if request.metadata:
+        unsupported("metadata", NAME)
+    if request.prompt_cache_key is not None:
+        unsupported("prompt_cache_key", NAME)
     drop_extra(request.extra, NAME, unsupported)
 
 

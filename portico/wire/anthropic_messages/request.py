@@ -240,7 +240,7 @@ def _write_prompt(request: ChatRequest, unsupported: Unsupported, home: Home | N
     """Model, tools, system and messages, in the order in which the cache sees them."""
     is_own = request.dialect == NAME
     written: JsonObject = {"model": request.model}
-    tools = allowed(request.tools, request.tool_choice)
+    tools = request.tools and allowed(request.tools, request.tool_choice)
     if tools:
         written["tools"] = write_tools(tools, unsupported, is_own=is_own)
         choice = write_tool_choice(request.tool_choice, request.parallel_tool_calls)
@@ -292,15 +292,17 @@ def _write_turns(
         role = "assistant" if message.role == "assistant" else "user"
         if message.name is not None:
             unsupported("messages.name", NAME)
-        drop_extra(message.extra, NAME, unsupported, "messages.")
+        if message.extra:
+            drop_extra(message.extra, NAME, unsupported, "messages.")
         if not turns or turns[-1][0] != role:
             turns.append((role, [], []))
         _, results, others = turns[-1]
-        is_result = [isinstance(block, ToolResult) for block in message.content]
         content = message.content
-        results += blocks.write(tuple(b for b, r in zip(content, is_result, strict=True) if r))
-        rest = tuple(b for b, r in zip(content, is_result, strict=True) if not r)
-        others += blocks.write(_as_user(rest) if message.role in _SYSTEM else rest)
+        given = [block for block in content if isinstance(block, ToolResult)]
+        if given:
+            results += blocks.write(given)
+            content = tuple([block for block in content if not isinstance(block, ToolResult)])
+        others += blocks.write(_as_user(content) if message.role in _SYSTEM else content)
     return [
         {"role": role, "content": _shorthand(results + others)}
         for role, results, others in turns

@@ -191,7 +191,7 @@ def write_response(
 def _write_choice(
     choice: Choice, unsupported: Unsupported, is_own: bool, legacy: bool
 ) -> JsonObject:
-    has = frozenset(str(block.__struct_config__.tag) for block in choice.content)
+    has = frozenset([str(block.__struct_config__.tag) for block in choice.content])
     written: JsonObject = {
         "index": choice.index,
         "message": write_answer(choice.content, unsupported, is_legacy=legacy),

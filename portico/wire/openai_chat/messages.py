@@ -5,7 +5,7 @@ under ids made up by position, since it has none. Pictures in a tool result, whi
 cannot hold, follow in a user message after all results of the turn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -83,38 +83,54 @@ class MessageFields(msgspec.Struct):
     thinking_blocks: list[Any] | None = None
 
 
+class PlainMessage(MessageFields, forbid_unknown_fields=True):
+    """A message without fields that only OpenAI's dialect knows."""
+
+
 _KNOWN: Final = fields_of(MessageFields)
-_ROLES: Final[dict[str, Role]] = {
+_SPEAKERS: Final[dict[str, Role]] = {
     "system": "system",
     "developer": "developer",
     "user": "user",
-    "assistant": "assistant",
 }
+"""Whoever speaks to the model, in words and pictures alone."""
 
 
 def read_messages(raw: list[Any]) -> tuple[Message, ...]:
     fields = convert(raw, list[MessageFields], "messages")
+    return messages_of(fields, [unknown(message, _KNOWN) or None for message in raw])
+
+
+def messages_of(
+    fields: Sequence[MessageFields], extras: Sequence[JsonObject | None] | None = None
+) -> tuple[Message, ...]:
+    """`extras` are the fields of each message that are not known here."""
     legacy_calls = 0
     messages: list[Message] = []
     for i, message in enumerate(fields):
+        extra = None if extras is None else extras[i]
+        content = message.content
+        role = _SPEAKERS.get(message.role or "")
+        if role is not None and type(content) is str and message.function_call is None:
+            said = (Text(content),) if content else ()
+            messages.append(Message(role, said, message.name, extra))
+            continue
         path = f"messages[{i}]"
-        extra = unknown(raw[i], _KNOWN) or None
         if message.role == "tool" or message.role == "function":
             messages.append(Message("user", (_result(message, legacy_calls, path),), None, extra))
             continue
-        role = _ROLES.get(message.role or "")
-        if role is None:
+        if role is None and message.role != "assistant":
             raise MalformedError(
                 "expected one of `system`, `developer`, `user`, `assistant`, `tool`",
                 f"{path}.role",
             )
         if message.function_call is not None:
             legacy_calls += 1
-        if role == "assistant":
-            content = read_assistant(message, path, legacy_calls=legacy_calls)
+        if role is None:
+            blocks = read_assistant(message, path, legacy_calls=legacy_calls)
         else:
-            content = read_content(message.content, f"{path}.content")
-        messages.append(Message(role, content, message.name, extra))
+            blocks = read_content(content, f"{path}.content")
+        messages.append(Message(role or "assistant", blocks, message.name, extra))
     return tuple(messages)
 
 

@@ -15,9 +15,11 @@ from portico.types.chat import (
     Effort,
     Home,
     JsonObject,
+    Message,
     ResponseFormat,
     Sampling,
     ThinkingConfig,
+    Tool,
 )
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.effort import asked_effort
@@ -27,9 +29,15 @@ from portico.wire.json_io import (
     decode_object,
     encode,
     fields_of,
+    strictly,
     unknown,
 )
-from portico.wire.openai_chat.messages import MessageWriter, read_messages
+from portico.wire.openai_chat.messages import (
+    MessageWriter,
+    PlainMessage,
+    messages_of,
+    read_messages,
+)
 from portico.wire.openai_chat.parts import NAME
 from portico.wire.openai_chat.tools import (
     read_functions,
@@ -108,7 +116,14 @@ class _Request(msgspec.Struct):
     verbosity: str | None = None
 
 
+class _Plain(_Request, forbid_unknown_fields=True, kw_only=True):
+    """A request that holds nothing but what is known here."""
+
+    messages: list[PlainMessage]
+
+
 _KNOWN: Final = fields_of(_Request)
+_PLAIN: Final = msgspec.json.Decoder(_Plain)
 _FORMATS: Final = frozenset({"text", "json_object", "json_schema"})
 _OWN_FORMS: Final = ("functions", "function_call", "reasoning", "thinking")
 """Fields that say something canonical in words of their own, kept beside it for the way home."""
@@ -117,32 +132,50 @@ _OWN_FORMS: Final = ("functions", "function_call", "reasoning", "thinking")
 def read_request(
     body: bytes, /, *, model: str | None = None, stream: bool | None = None
 ) -> ChatRequest:
+    plain = strictly(_PLAIN, body)
     try:
+        if plain is not None and not _has_own_forms(plain):
+            return _read(plain, messages_of(plain.messages), {})
         raw = decode_object(body)
-        return _read(raw, convert(raw, _Request))
+        asked = convert(raw, _Request)
+        return _read(asked, read_messages(asked.messages), _extra(raw, asked))
     except MalformedError as problem:
         raise problem.from_client() from None
 
 
-def _read(raw: JsonObject, asked: _Request) -> ChatRequest:
+def _has_own_forms(asked: _Request) -> bool:
+    format = asked.response_format
+    return (
+        asked.functions is not None
+        or asked.function_call is not None
+        or asked.reasoning is not None
+        or asked.thinking is not None
+        or (format is not None and format.type not in _FORMATS)
+    )
+
+
+def _extra(raw: JsonObject, asked: _Request) -> JsonObject:
     extra = unknown(raw, _KNOWN)
     for field in _OWN_FORMS:
         if raw.get(field) is not None:
             extra[f"~{field}"] = raw[field]
-    response_format = None
-    if asked.response_format is not None:
-        if asked.response_format.type in _FORMATS:
-            response_format = _read_format(asked.response_format)
-        else:
-            extra["response_format"] = raw["response_format"]
-    tools = read_tools(asked.tools or ()) + read_functions(asked.functions or ())
+    if asked.response_format is not None and asked.response_format.type not in _FORMATS:
+        extra["response_format"] = raw["response_format"]
+    return extra
+
+
+def _read(asked: _Request, messages: tuple[Message, ...], extra: JsonObject) -> ChatRequest:
+    format = asked.response_format
+    tools: tuple[Tool, ...] = ()
+    if asked.tools or asked.functions:
+        tools = read_tools(asked.tools or ()) + read_functions(asked.functions or ())
     choice = asked.tool_choice if asked.tool_choice is not None else asked.function_call
     return ChatRequest(
         dialect=NAME,
         model=asked.model,
-        messages=read_messages(asked.messages),
+        messages=messages,
         tools=tools,
-        tool_choice=read_tool_choice(choice),
+        tool_choice=None if choice is None else read_tool_choice(choice),
         parallel_tool_calls=asked.parallel_tool_calls,
         max_tokens=asked.max_tokens
         if asked.max_completion_tokens is None
@@ -162,7 +195,9 @@ def _read(raw: JsonObject, asked: _Request) -> ChatRequest:
             top_logprobs=asked.top_logprobs,
             n=asked.n,
         ),
-        response_format=response_format,
+        response_format=None
+        if format is None or format.type not in _FORMATS
+        else _read_format(format),
         thinking=_read_thinking(asked),
         modalities=tuple(asked.modalities or ()),
         verbosity=asked.verbosity,
@@ -190,6 +225,8 @@ def _read_format(format: _Format) -> ResponseFormat:
 
 def _read_thinking(asked: _Request) -> ThinkingConfig | None:
     effort = asked.reasoning_effort
+    if effort is None and asked.reasoning is None and asked.thinking is None:
+        return None
     budget: int | None = None
     mode: Literal["enabled", "adaptive", "disabled"] | None = None
     summary: str | None = None
