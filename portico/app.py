@@ -22,13 +22,14 @@ from portico.config.schema.root import Config
 from portico.config.schema.server import ServerConfig
 from portico.engine.assembly import build_snapshot
 from portico.engine.gate import Gate
-from portico.engine.gateway import Gateway
+from portico.engine.gateway import STEPS, Gateway
 from portico.engine.snapshot import Snapshot
 from portico.errors import ConfigError
 from portico.http.client import HttpPool
 from portico.http.echo import EchoPool
 from portico.http.proxies import read_proxies
 from portico.http.server import Server, ServerLimits
+from portico.http.steps import SteppedPool
 from portico.http.token_files import read_text, replace_text
 from portico.http.tokens import Held, find_source
 from portico.integrations.gateway_metrics import GatewayMetrics
@@ -88,11 +89,17 @@ class App:
         )
         self.pool = HttpPool(proxies=read_proxies(self._environ))
         self._direct_pool = HttpPool()
+        self._stepped_pool = SteppedPool(self.pool)
         self._held: dict[str, Held] = {}
         snapshot = self._snapshot(config, None)
         self.gateway = Gateway(
             snapshot=snapshot,
-            pools={"http": self.pool, "https": self.pool, "echo": EchoPool()},
+            pools={
+                "http": self.pool,
+                "https": self.pool,
+                "echo": EchoPool(),
+                STEPS: self._stepped_pool,
+            },
             journal=self.journal,
             events=self.integrations,
             meter=self.metrics,
@@ -238,6 +245,7 @@ class App:
         for held in self._held.values():
             await held.close()
         await self._direct_pool.close()
+        await self._stepped_pool.close()
         await self.pool.close()
         self.journal.close()
 

@@ -324,7 +324,7 @@ async def _ask(
 ) -> HttpResponse | StreamRelay:
     """One request to one provider; raises `UpstreamError` unless the answer is a good one."""
     upstream = passage.upstream
-    pool = gateway.pool(upstream.origin)
+    pool = gateway.pool(upstream)
     if passage.tap is None:
         response = await pool.send(upstream)
         attempt.status = response.head.status

@@ -19,9 +19,11 @@ from portico.integrations.base import Meters, Observers
 from portico.routing.health import Transition
 from portico.stores.base import Journal
 from portico.types.call import Call
-from portico.types.http import Origin
+from portico.types.http import HttpRequest
 
 MAX_REFUSALS_LOGGED_PER_S = 50
+STEPS = "steps"
+"""The pool for requests that take several to be answered; the others are called by scheme."""
 
 _OUT = 2
 _STATES = {"healthy": 0, "half_open": 1}
@@ -105,5 +107,5 @@ class Gateway:
             extra={"deployment": change.deployment},
         )
 
-    def pool(self, origin: Origin) -> Pool:
-        return self.pools[origin.scheme]
+    def pool(self, request: HttpRequest) -> Pool:
+        return self.pools[STEPS if request.steps is not None else request.origin.scheme]

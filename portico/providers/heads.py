@@ -25,6 +25,7 @@ def request(
     passed: Iterable[bytes] = TRACE,
     origin: Origin | None = None,
     stream_types: tuple[bytes, ...] = (),
+    method: str = "POST",
 ) -> HttpRequest:
     """`target` is path and query as they go on the wire; `fields` come before the provider's own.
 
@@ -43,7 +44,7 @@ def request(
         if key.lower() not in taken:
             lines.append(f"{key}: {text}\r\n")
     head = (
-        f"POST {target} HTTP/1.1\r\nhost: {origin.authority}\r\nuser-agent: portico\r\n"
+        f"{method} {target} HTTP/1.1\r\nhost: {origin.authority}\r\nuser-agent: portico\r\n"
         f"content-type: application/json\r\naccept-encoding: identity\r\n{''.join(lines)}"
         f"content-length: {len(body)}\r\n\r\n"
     )

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from portico.providers import anthropic, azure, bedrock, cohere, gemini, ollama, vertex_ai
+from portico.providers import (
+    anthropic,
+    azure,
+    bedrock,
+    cohere,
+    gemini,
+    ollama,
+    replicate,
+    vertex_ai,
+)
 from portico.providers.base import Preparer
 from portico.types.deployment import Provider
 
@@ -15,6 +24,7 @@ PREPARERS: Final[dict[str, Preparer]] = {
     "cohere": cohere,
     "gemini": gemini,
     "ollama": ollama,
+    "replicate": replicate,
     "vertex_ai": vertex_ai,
 }
 

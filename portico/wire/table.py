@@ -12,6 +12,7 @@ from portico.wire.ollama_chat import dialect as ollama_chat
 from portico.wire.ollama_chat import generate as ollama_generate
 from portico.wire.openai_chat import dialect as openai_chat
 from portico.wire.openai_responses import dialect as openai_responses
+from portico.wire.replicate import dialect as replicate
 
 _BOTH: Final[tuple[ChatDialect, ...]] = (
     openai_chat,
@@ -24,6 +25,7 @@ _BOTH: Final[tuple[ChatDialect, ...]] = (
 _PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
     bedrock_converse,
     bedrock_invoke,
+    replicate,
 )
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}

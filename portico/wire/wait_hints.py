@@ -5,7 +5,9 @@ take `nan`, `1e999`, `+10`, `1_0` and Arabic digits. What does not match is no h
 own back-off applies. Sources, read 2026-11-23: RFC 9110 sections 5.6.7 and 10.2.3 (dates,
 `retry-after`); https://platform.openai.com/docs/guides/rate-limits (`x-ratelimit-*`, Go
 durations); https://docs.anthropic.com/en/api/rate-limits (`anthropic-ratelimit-*`, RFC 3339);
-https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto (`RetryInfo`).
+https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto (`RetryInfo`);
+https://github.com/nodetool-ai/nodetool/issues/5196 (`retry_after` of Replicate);
+https://github.com/huggingface/transformers/issues/23793 (`estimated_time` of Hugging Face).
 """
 
 import re
@@ -53,6 +55,9 @@ _UNITS = {
 }
 
 _RETRY_INFO = re.compile(rb'"retry_?[dD]elay"\s*:\s*"([0-9]{1,9}(?:\.[0-9]{1,9})?)s"')
+_IN_SECONDS = re.compile(
+    rb'"(?:retry_after(?:_seconds)?|estimated_time)"\s*:\s*"?([0-9]{1,9}(?:\.[0-9]{1,15})?)"?\s*[,}]'
+)
 _SENTENCE = re.compile(
     rb"(?:try again|retry|retrying) (?:in|after):? "
     rb"(?:((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|h|m|s)){1,4})(?![a-z0-9])"
@@ -154,7 +159,7 @@ def _http_date(found: re.Match[bytes]) -> float | None:
 
 def _from_body(body: bytes) -> float | None:
     body = body[:_MAX_BODY]
-    found = _RETRY_INFO.search(body)
+    found = _RETRY_INFO.search(body) or _IN_SECONDS.search(body)
     if found is not None:
         return _clamped(float(found[1]))
     found = _SENTENCE.search(body)

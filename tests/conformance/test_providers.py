@@ -133,6 +133,7 @@ FOREIGN_PATHS = {
     "cohere_chat": "/v2/chat",
     "gemini_generate": f"/models/{MODEL}:generateContent",
     "openai_responses": "/responses",
+    "replicate": "/predictions",
 }
 
 

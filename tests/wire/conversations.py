@@ -52,6 +52,19 @@ class Conversation(msgspec.Struct, frozen=True):
     needs: frozenset[str] = frozenset()
 
 
+def plain_needs(conversation: Conversation) -> frozenset[str]:
+    """What nearly every dialect has, and a model that takes a prompt has not."""
+    request, answered = conversation.request, conversation.answer.choices[0]
+    texts = [sum(isinstance(b, Text) for b in message.content) for message in request.messages]
+    found = {
+        "tools": bool(request.tools),
+        "text_parts": any(count > 1 for count in texts),
+        "commas_in_stops": any("," in stop for stop in request.stop),
+        "stop_reasons": _ENDINGS[answered.stop] != "complete",
+    }
+    return frozenset(name for name, is_needed in found.items() if is_needed)
+
+
 def system(text: str) -> Message:
     return Message("system", (Text(text),))
 

@@ -2,8 +2,14 @@
 
 from typing import Any, Final
 
-from tests.wire import simulated_bedrock, simulated_cohere, simulated_invoke
+from tests.wire import (
+    simulated_bedrock,
+    simulated_cohere,
+    simulated_invoke,
+    simulated_replicate,
+)
 
 SIMULATED: Final[dict[str, Any]] = {
-    end.NAME: end for end in (simulated_bedrock, simulated_cohere, simulated_invoke)
+    end.NAME: end
+    for end in (simulated_bedrock, simulated_cohere, simulated_invoke, simulated_replicate)
 }

@@ -37,13 +37,27 @@ from portico.types.chat_stream import (
 from portico.wire.assemble import collect, replay
 from portico.wire.base import Dropped, ReplyContext, refuse
 from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
-from tests.wire.conversations import CONVERSATIONS, Conversation, essence, turns
+from tests.wire.conversations import CONVERSATIONS, Conversation, essence, plain_needs, turns
 
 CANNOT: dict[str, frozenset[str]] = {
     "bedrock_converse": frozenset({"image_urls"}),
     "cohere_chat": frozenset({"documents", "image_results"}),
     "ollama_chat": frozenset(
         {"cached_usage", "citations", "documents", "image_urls", "signatures"}
+    ),
+    "replicate": frozenset(
+        {
+            "cached_usage",
+            "citations",
+            "commas_in_stops",
+            "documents",
+            "images",
+            "json_schema",
+            "stop_reasons",
+            "text_parts",
+            "thinking",
+            "tools",
+        }
     ),
 }
 """What a dialect has no place for, in the words of `Conversation.needs`."""
@@ -65,7 +79,11 @@ def simulated(provider: str) -> Any:
 
 
 def can(name: str, conversation: Conversation) -> bool:
-    return not conversation.needs & CANNOT.get(name, frozenset())
+    return not needs(conversation) & CANNOT.get(name, frozenset())
+
+
+def needs(conversation: Conversation) -> frozenset[str]:
+    return conversation.needs | plain_needs(conversation)
 
 
 def context(request: ChatRequest) -> ReplyContext:
@@ -86,7 +104,7 @@ def asked_in(client: str, request: ChatRequest) -> ChatRequest:
 def test_the_provider_is_told_what_the_client_said(client: str, provider: str, name: str) -> None:
     conversation = CONVERSATIONS[name]
     if not (can(client, conversation) and can(provider, conversation)):
-        pytest.skip(f"{client} or {provider} has no {', '.join(sorted(conversation.needs))}")
+        pytest.skip(f"{client} or {provider} has no {', '.join(sorted(needs(conversation)))}")
     asked = asked_in(client, conversation.request)
     dropped = Dropped()
     body = PROVIDER_DIALECTS[provider].write_request(asked, unsupported=dropped, home=HOME)
@@ -108,7 +126,7 @@ def test_the_provider_is_told_what_the_client_said(client: str, provider: str, n
 def test_the_client_is_told_what_the_provider_said(client: str, provider: str, name: str) -> None:
     conversation = CONVERSATIONS[name]
     if not (can(client, conversation) and can(provider, conversation)):
-        pytest.skip(f"{client} or {provider} has no {', '.join(sorted(conversation.needs))}")
+        pytest.skip(f"{client} or {provider} has no {', '.join(sorted(needs(conversation)))}")
     asked = asked_in(client, conversation.request)
     whole = told_whole(client, provider, asked, conversation.answer)
     streamed = told_streamed(client, provider, asked, conversation.answer)

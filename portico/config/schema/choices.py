@@ -31,6 +31,7 @@ DIALECTS: dict[str, str] = {
         "bedrock_invoke",
         "cohere_chat",
         "ollama_chat",
+        "replicate",
     )
 }
 """What a provider may be said to speak."""
