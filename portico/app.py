@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class App:
         self.pool = HttpPool(proxies=read_proxies(self._environ))
         self._direct_pool = HttpPool()
         self._stepped_pool = SteppedPool(self.pool)
-        self._held: dict[str, Held] = {}
+        self._held: dict[Hashable, Held] = {}
         snapshot = self._snapshot(config, None)
         self.gateway = Gateway(
             snapshot=snapshot,
@@ -153,12 +153,12 @@ class App:
         )
 
     def _hold(self, provider: Provider) -> Held | None:
-        """The credential of a cloud provider that was given no key; it outlives a reload."""
-        whose = f"{provider.name} {provider.type}"
+        """A credential that is fetched and expires; it outlives a reload."""
+        whose = (provider.name, provider.type, provider.origin, provider.api_key, provider.settings)
         held = self._held.get(whose)
         if held is None:
             source = find_source(
-                provider.type,
+                provider,
                 self._environ,
                 pool=self.pool,
                 direct=self._direct_pool,

@@ -74,6 +74,11 @@ def _key(row: ProviderRow) -> str:
     return f"{names} (optional)" if names and not row.needs_key else names
 
 
+def _setting(name: str, variables: tuple[str, ...]) -> str:
+    said = " or ".join(f"`{variable}`" for variable in variables)
+    return f"`{name}` ({said})" if said else f"`{name}`"
+
+
 def _remarks(row: ProviderRow) -> Iterable[str]:
     if row.dialect != "openai_chat":
         yield f"Dialect `{row.dialect}`."
@@ -93,5 +98,10 @@ def _remarks(row: ProviderRow) -> Iterable[str]:
         yield f"Refused: {', '.join(f'`{name}`' for name in row.refused_params)}."
     if row.base_env:
         yield f"`{row.base_env}` moves the address."
+    if row.settings:
+        yield "Settings: " + ", ".join(_setting(*pair) for pair in row.settings.items()) + "."
+    if row.instead_of_key:
+        names = " and ".join(f"`{name}`" for name in row.instead_of_key)
+        yield f"Instead of a key: {names}."
     if row.notes:
         yield row.notes

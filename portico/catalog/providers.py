@@ -63,6 +63,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stateless_responses: bool = False
     custom_tools: bool = False
     cloud_credentials: bool = False
+    settings: dict[str, tuple[str, ...]] = {}
+    instead_of_key: tuple[str, ...] = ()
     prices: tuple[str, ...] = ()
     notes: str = ""
 

@@ -29,6 +29,7 @@ from portico.engine.snapshot import ModelListing, RoutePattern, Snapshot, Target
 from portico.errors import ConfigError
 from portico.http.base import HeldCredential
 from portico.policy.pricing import PriceTable
+from portico.providers.auth import is_fetched
 from portico.routing.rules import Rule
 from portico.types.deployment import (
     CircuitPolicy,
@@ -454,7 +455,7 @@ def _target_maker(
 ) -> Callable[[Deployment], Target]:
     def make(deployment: Deployment) -> Target:
         known = providers[deployment.provider.name]
-        held = None if deployment.provider.api_key else hold(deployment.provider)
+        held = hold(deployment.provider) if is_fetched(deployment.provider) else None
         return Target(deployment, _prices(deployment, known, overrides), held)
 
     return make

@@ -12,6 +12,7 @@ from msgspec import structs
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
 from portico.config.schema.providers import ProviderConfig
 from portico.config.schema.root import Config
+from portico.engine.provider_settings import SettingsOf
 from portico.errors import ConfigError
 from portico.providers import echo
 from portico.types.deployment import Provider
@@ -75,15 +76,15 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
             auth="none",
             also=row.also,
         )
-    base_url = config.base_url or _base_url(row, environ)
+    settings = SettingsOf(config, row, environ)
+    base_url = config.base_url or _base_url(row, environ, settings)
     origin, base_path = split_base_url(base_url)
     own = config.api_keys[0] if config.api_keys else config.api_key
     key = own or first_key(row, environ) or Secret("")
     if config.settings.skip_api_key:
         key = Secret("")
     elif row.needs_key and row.location == "cloud" and not key and not row.cloud_credentials:
-        names = " or ".join(row.key_env)
-        raise ConfigError(f"no api_key; give one here, or set {names}.")
+        settings.check_instead_of_key()
     return Provider(
         name=config.name,
         type=row.name,
@@ -95,6 +96,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         headers=_headers(config, row),
         renamed_params=tuple(row.renamed_params.items()),
         refused_params=row.refused_params,
+        settings=settings.given,
         api_version=config.api_version,
         tags=config.tags,
         also=_also(config, row, origin),
@@ -133,13 +135,17 @@ def first_key(row: ProviderRow, environ: Mapping[str, str]) -> Secret | None:
     return None
 
 
-def _base_url(row: ProviderRow, environ: Mapping[str, str]) -> str:
+def _base_url(row: ProviderRow, environ: Mapping[str, str], settings: SettingsOf) -> str:
     given = environ.get(row.base_env, "").strip() if row.base_env else ""
     if given:
         return row.env_base_url(given)
+    filled = settings.filled_form()
+    if filled is not None:
+        return filled
     if row.base_url is None:
         form = f", such as {row.base_url_form}" if row.base_url_form else ""
-        raise ConfigError(f"{row.title} has no address of its own; give base_url{form}.")
+        missing = settings.missing_of_form()
+        raise ConfigError(f"{row.title} has no address of its own; give base_url{form}{missing}.")
     return row.base_url
 
 

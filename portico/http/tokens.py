@@ -16,7 +16,9 @@ from portico.http.tokens_aws import find_aws
 from portico.http.tokens_aws_sso import Write
 from portico.http.tokens_azure import find_azure
 from portico.http.tokens_google import find_google
+from portico.http.tokens_oauth import find_databricks
 from portico.types.credential import Credential
+from portico.types.deployment import Provider
 
 AHEAD_S: Final = 300.0
 """So long before its end a credential is replaced, or at a fifth of its life if that is shorter."""
@@ -104,7 +106,7 @@ def _noticed(task: asyncio.Task[Credential]) -> None:
 
 
 def find_source(
-    provider_type: str,
+    provider: Provider,
     environ: Mapping[str, str],
     *,
     pool: Pool,
@@ -113,16 +115,22 @@ def find_source(
     write: Write | None = None,
     region: str | None = None,
 ) -> CredentialSource | None:
-    """Where a cloud provider's credentials come from when the operator configured no key.
+    """Where a provider's credential comes from if it is fetched (see `providers.auth`).
 
     `direct` reaches metadata servers, which no proxy may stand before; `read` gives the text of a
     file and `write` replaces it, both raise OSError. `None` for providers whose credentials are
     keys.
     """
-    if provider_type in ("bedrock", "bedrock_mantle"):
-        return find_aws(environ, pool=pool, direct=direct, read=read, write=write, region=region)
-    if provider_type == "vertex_ai":
-        return find_google(environ, pool=pool, direct=direct, read=read)
-    if provider_type in ("azure", "azure_ai"):
-        return find_azure(environ, pool=pool, direct=direct, read=read)
-    return None
+    match provider.type:
+        case "bedrock" | "bedrock_mantle":
+            return find_aws(
+                environ, pool=pool, direct=direct, read=read, write=write, region=region
+            )
+        case "vertex_ai":
+            return find_google(environ, pool=pool, direct=direct, read=read)
+        case "azure" | "azure_ai":
+            return find_azure(environ, pool=pool, direct=direct, read=read)
+        case "databricks":
+            return find_databricks(provider, pool=pool)
+        case _:
+            return None

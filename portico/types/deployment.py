@@ -39,6 +39,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Where the address has a version in its query (Azure)."""
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Secret], ...] = ()
+    """What only some types need, such as a project, by the names in their row of the catalog."""
     tags: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     """Further dialects that it offers at addresses of their own."""
@@ -48,6 +50,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Does its Responses endpoint keep no answer that could be continued?"""
     custom_tools: bool = False
     """Does it take tools of free text in Chat Completions?"""
+
+    def setting(self, name: str) -> str | None:
+        return next((value.reveal() for key, value in self.settings if key == name), None)
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ _FILTER_TEXT: Final = re.compile(
     r"requires moderation|your input was flagged|blocked by content filtering", re.IGNORECASE
 )
 _NO_MODEL: Final = re.compile(
-    r"(?:model|deployment)_?(?:not|does_?not)_?(?:found|exist)|invalid_?model\b"
+    r"(?:model|deployment|endpoint)_?(?:not|does_?not)_?(?:found|exist)|invalid_?model\b"
     r"|endpointormodel\.notfound",
     re.IGNORECASE,
 )

@@ -250,10 +250,6 @@ NOTICED = [
     ("server: {timeout: 60}", "1:19: server.timeout"),
     ("server: {dev_mode: true}", "1:20: server.dev_mode"),
     ("server: {tls: {cert_file: a, key_file: b, http2: true}}", "1:50: server.tls.http2"),
-    (
-        "providers: [{name: a, provider_type: openai, api_version: '2024-10-21'}]",
-        "1:59: providers[0].api_version",
-    ),
     ("server: {features: [x]}", "1:20: server.features"),
     ("server: {trusted_proxies: [10.0.0.1]}", "1:27: server.trusted_proxies"),
     (

@@ -7,6 +7,8 @@ import pytest
 from portico.errors import UpstreamUnavailable
 from portico.http.tokens import Held, find_source
 from portico.types.credential import AccessToken, AwsKeys, Credential
+from portico.types.deployment import Provider
+from portico.types.http import Origin
 from portico.types.secret import Secret
 from tests.http.harness import until
 from tests.http.token_server import NO_FILES, run, serving
@@ -225,8 +227,16 @@ def test_a_provider_type_finds_the_source_of_its_cloud() -> None:
         async with serving({}) as server:
 
             def find(type: str, **environ: str) -> object:
+                provider = Provider(
+                    name="p",
+                    type=type,
+                    dialect="",
+                    origin=Origin("https", "models.example", 443),
+                    base_path="",
+                    api_key=Secret(""),
+                )
                 return find_source(
-                    type, environ, pool=server.pool, direct=server.pool, read=NO_FILES
+                    provider, environ, pool=server.pool, direct=server.pool, read=NO_FILES
                 )
 
             keys = find("bedrock", AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="s")

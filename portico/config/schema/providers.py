@@ -78,6 +78,33 @@ class ProviderSettings(Section, frozen=True, kw_only=True):
     organization: Annotated[
         str | None, Meta(description="The same as the provider's `organization`.")
     ] = None
+    account: Annotated[
+        NonEmpty | None, Meta(description="Account, where the address holds it.")
+    ] = None
+    host: Annotated[
+        NonEmpty | None, Meta(description="Host of your workspace, where the address holds it.")
+    ] = None
+    project_id: Annotated[
+        NonEmpty | None, Meta(description="Project that a request belongs to (watsonx).")
+    ] = None
+    space_id: Annotated[
+        NonEmpty | None,
+        Meta(description="Deployment space that a request belongs to, instead of `project_id`."),
+    ] = None
+    user: Annotated[NonEmpty | None, Meta(description="Whose key it is.")] = None
+    client_id: Annotated[
+        NonEmpty | None, Meta(description="OAuth client that asks for access tokens.")
+    ] = None
+    client_secret: Annotated[Secret, Meta(description="Secret of `client_id`.")] = Secret("")
+    refresh_token: Annotated[
+        Secret, Meta(description="OAuth refresh token, for `client_id` to use.")
+    ] = Secret("")
+    private_key: Annotated[
+        Secret, Meta(description="Private key of `user`: PEM text, or the path of a PEM file.")
+    ] = Secret("")
+    private_key_passphrase: Annotated[
+        Secret, Meta(description="Passphrase of `private_key`, where it has one.")
+    ] = Secret("")
     timeout: Annotated[
         Annotated[float, Meta(gt=0)] | None,
         Meta(description="Seconds.", extra={"unused": "use the provider's own `timeout`"}),
@@ -127,10 +154,7 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     ] = {}
     api_version: Annotated[
         str | None,
-        Meta(
-            description="Version of its interface, where its address needs one.",
-            extra={"unused": "no provider type here has a version in its address"},
-        ),
+        Meta(description="Version of its interface, where its address has one (Azure, watsonx)."),
     ] = None
     organization: Annotated[str | None, Meta(description="Sent as `openai-organization`.")] = None
     project: Annotated[str | None, Meta(description="Sent as `openai-project`.")] = None
