@@ -6,6 +6,7 @@ marked as one, and costs nothing.
 
 from typing import Final
 
+from portico.engine import fields
 from portico.engine.passage import read_prompt
 from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.policy.prompt_tokens import prompt_tokens
@@ -28,9 +29,8 @@ def may_estimate(call: Call, error: GatewayError) -> bool:
 def estimate(call: Call) -> int:
     """Answer with an estimate; raises `InvalidRequest` for a body that cannot be read."""
     tokens = prompt_tokens(read_prompt(call))
-    lines = (
-        b"content-type: application/json\r\nx-request-id: %b\r\nx-portico-estimated: true\r\n"
-        % call.request_id.encode()
+    lines = b"content-type: application/json\r\n%bx-portico-estimated: true\r\n" % fields.id_lines(
+        call
     )
     call.responder.send(200, lines, COUNTERS[call.endpoint.dialect].write_token_count(tokens))
     return 200

@@ -12,19 +12,52 @@ from portico.errors import GatewayError, MethodNotAllowed
 from portico.types.call import Call
 from portico.types.http import Headers
 
-_PASSED = {
-    b"content-type": b"content-type",
-    b"openai-processing-ms": b"openai-processing-ms",
-    b"openai-version": b"openai-version",
-    b"x-ratelimit-limit-requests": b"x-upstream-ratelimit-limit-requests",
-    b"x-ratelimit-limit-tokens": b"x-upstream-ratelimit-limit-tokens",
-    b"x-ratelimit-remaining-requests": b"x-upstream-ratelimit-remaining-requests",
-    b"x-ratelimit-remaining-tokens": b"x-upstream-ratelimit-remaining-tokens",
-    b"x-ratelimit-reset-requests": b"x-upstream-ratelimit-reset-requests",
-    b"x-ratelimit-reset-tokens": b"x-upstream-ratelimit-reset-tokens",
-    b"x-request-id": b"x-upstream-request-id",
+_UPSTREAM_ID = b"x-upstream-request-id: "
+_ANYWAY = {
+    b"content-type": b"content-type: ",
+    b"x-request-id": _UPSTREAM_ID,
+    b"request-id": _UPSTREAM_ID,
+    b"x-amzn-requestid": _UPSTREAM_ID,
 }
-"""Fields of a provider's answer that clients see, and under which name; all others are dropped."""
+_OPENAI_LIMITS = [
+    b"%b-%b" % (what, of)
+    for what in (b"limit", b"remaining", b"reset")
+    for of in (b"requests", b"tokens")
+]
+_ANTHROPIC_LIMITS = [
+    b"anthropic-ratelimit-%b-%b" % (of, what)
+    for of in (
+        b"requests",
+        b"tokens",
+        b"input-tokens",
+        b"output-tokens",
+        b"priority-input-tokens",
+        b"priority-output-tokens",
+    )
+    for what in (b"limit", b"remaining", b"reset")
+]
+_PASSED_AS_IT_IS = {
+    **_ANYWAY,
+    **{b"x-ratelimit-%b" % name: b"x-ratelimit-%b: " % name for name in _OPENAI_LIMITS},
+    **{name: b"%b: " % name for name in _ANTHROPIC_LIMITS},
+    b"openai-processing-ms": b"openai-processing-ms: ",
+    b"openai-version": b"openai-version: ",
+}
+"""Fields of a provider's answer that clients of its own dialect see, and how their lines begin; all
+others are dropped. Not here: whose account it is (`openai-organization`, `openai-project`,
+`anthropic-organization-id`) and how much of a subscription is left
+(`anthropic-ratelimit-unified-*`).
+"""
+_PASSED_TRANSLATED = {
+    **_ANYWAY,
+    **{b"x-ratelimit-%b" % name: b"x-upstream-ratelimit-%b: " % name for name in _OPENAI_LIMITS},
+    **{
+        b"anthropic-ratelimit-%b-%b" % (of, what): b"x-upstream-ratelimit-%b-%b: " % (what, of)
+        for of in (b"requests", b"tokens")
+        for what in (b"limit", b"remaining")
+    },
+}
+"""What clients of another dialect see: under names that none of theirs has."""
 
 _RETRIED_STATUSES = frozenset({408, 409, 429})
 """Clients' SDKs try these and every 5xx again unless `x-should-retry` says no."""
@@ -41,22 +74,32 @@ def passed(headers: Headers, content_type: bytes | None) -> bytes:
     """The allowed fields of a provider's answer as header lines; a translated answer has a content
     type of its own.
     """
+    table = _PASSED_AS_IT_IS
     if content_type is not None:
+        table = _PASSED_TRANSLATED
         headers = {**headers, b"content-type": content_type}
     lines = b""
     for name in headers:
-        if name in _PASSED:
-            lines += b"%b: %b\r\n" % (_PASSED[name], headers[name])
+        if name in table:
+            lines += b"%b%b\r\n" % (table[name], headers[name])
     return lines
+
+
+def id_lines(call: Call) -> bytes:
+    """The gateway's id of the call, where clients of the dialect look for one."""
+    id = call.request_id.encode()
+    if call.endpoint.dialect == "anthropic_messages":
+        return b"x-request-id: %b\r\nrequest-id: %b\r\n" % (id, id)
+    return b"x-request-id: %b\r\n" % id
 
 
 def served(call: Call, by: Served, headers: Headers) -> bytes:
     """The fields of a successful answer. `x-portico-cost-usd` is there once the price is known,
     so not on streams, whose head goes out before their usage is."""
     attempt = by.attempt
-    lines = b"%bx-request-id: %b\r\n%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n" % (
+    lines = b"%b%b%bx-portico-attempts: %d\r\nx-portico-overhead-ms: %.3f\r\n" % (
         passed(headers, by.passage.content_type),
-        call.request_id.encode(),
+        id_lines(call),
         _deployment_line(attempt.deployment.id),
         attempt.number,
         (call.overhead_s or 0.0) * 1000,
@@ -75,11 +118,11 @@ def served(call: Call, by: Served, headers: Headers) -> bytes:
 def shared(call: Call, answer: SharedAnswer) -> bytes:
     """The fields of an answer that another call got."""
     return (
-        b"%bx-request-id: %b\r\nx-portico-deployment: %b\r\nx-portico-attempts: 0\r\n"
+        b"%b%bx-portico-deployment: %b\r\nx-portico-attempts: 0\r\n"
         b"x-portico-overhead-ms: %.3f\r\nx-portico-coalesced: true\r\n"
         % (
             passed(answer.headers, answer.content_type),
-            call.request_id.encode(),
+            id_lines(call),
             header_text(answer.deployment),
             (call.overhead_s or 0.0) * 1000,
         )

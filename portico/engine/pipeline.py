@@ -204,8 +204,8 @@ def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> int:
     _log_refusal(gateway, call, error)
     if call.attempts:
         settle.finish(gateway, call, error.status)
-    lines = b"content-type: application/json\r\nx-request-id: %b\r\n%b%b" % (
-        call.request_id.encode(),
+    lines = b"content-type: application/json\r\n%b%b%b" % (
+        fields.id_lines(call),
         fields.of_error(error),
         fields.refused(call),
     )

@@ -28,6 +28,44 @@ def test_usd_is_exact(nano: int, text: str) -> None:
     assert usd(nano) == text.encode()
 
 
+LIMITS = {
+    b"x-ratelimit-limit-tokens": b"90",
+    b"x-ratelimit-reset-requests": b"6ms",
+    b"anthropic-ratelimit-requests-remaining": b"4",
+    b"anthropic-ratelimit-input-tokens-reset": b"2026-11-23T00:00:00Z",
+    b"anthropic-ratelimit-unified-status": b"allowed",
+    b"request-id": b"req_theirs",
+    b"anthropic-organization-id": b"org-1",
+    b"openai-organization": b"org-2",
+    b"openai-project": b"proj_3",
+    b"openai-processing-ms": b"12",
+    b"retry-after": b"1",
+}
+
+
+def test_clients_of_the_same_dialect_see_the_providers_limits_as_it_says_them() -> None:
+    assert passed(LIMITS, None).split(b"\r\n") == [
+        b"x-ratelimit-limit-tokens: 90",
+        b"x-ratelimit-reset-requests: 6ms",
+        b"anthropic-ratelimit-requests-remaining: 4",
+        b"anthropic-ratelimit-input-tokens-reset: 2026-11-23T00:00:00Z",
+        b"x-upstream-request-id: req_theirs",
+        b"openai-processing-ms: 12",
+        b"",
+    ]
+
+
+def test_clients_of_another_see_them_under_names_that_mean_nothing_to_them() -> None:
+    assert passed(LIMITS, b"application/json").split(b"\r\n") == [
+        b"x-upstream-ratelimit-limit-tokens: 90",
+        b"x-upstream-ratelimit-reset-requests: 6ms",
+        b"x-upstream-ratelimit-remaining-requests: 4",
+        b"x-upstream-request-id: req_theirs",
+        b"content-type: application/json",
+        b"",
+    ]
+
+
 def test_only_listed_fields_pass() -> None:
     lines = passed(
         {
@@ -45,7 +83,7 @@ def test_only_listed_fields_pass() -> None:
     assert lines.split(b"\r\n") == [
         b"content-type: application/json",
         b"x-upstream-request-id: up-1",
-        b"x-upstream-ratelimit-remaining-requests: 9",
+        b"x-ratelimit-remaining-requests: 9",
         b"",
     ]
 

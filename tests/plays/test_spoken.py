@@ -208,3 +208,14 @@ def test_a_limit_that_a_client_leaves_out_is_the_models_own(tmp_path: Path) -> N
             assert [sent.json()["max_tokens"] for sent in provider.requests] == [64_000, 8192]
 
     uvloop.run(run())
+
+
+def test_an_id_is_where_anthropics_sdks_look_for_one(tmp_path: Path) -> None:
+    async def story(running: Running, provider: Upstream) -> None:
+        for body in (MESSAGES_BODY, b'{"model": "nobody", "max_tokens": 1, "messages": []}'):
+            got = await running.ask(http(body, path="/v1/messages", x_request_id="mine-1"))
+            assert got.headers["request-id"] == got.headers["x-request-id"] == "mine-1"
+        got = await running.ask(http(chat()))
+        assert "request-id" not in got.headers
+
+    play(tmp_path, "vllm", "/v1", story)
