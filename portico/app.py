@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from portico.api.cors import Cors
 from portico.api.dispatch import Dispatcher
 from portico.api.pages import Pages
 from portico.config.load import Loaded
+from portico.config.schema.media import MediaConfig
 from portico.config.schema.observation import PrometheusSettings
 from portico.config.schema.root import Config
 from portico.config.schema.server import ServerConfig
@@ -27,6 +29,8 @@ from portico.engine.snapshot import Snapshot
 from portico.errors import ConfigError
 from portico.http.client import HttpPool
 from portico.http.echo import EchoPool
+from portico.http.egress import EgressRules
+from portico.http.media import MediaFetcher, MediaLimits
 from portico.http.proxies import read_proxies
 from portico.http.server import Server, ServerLimits
 from portico.http.steps import SteppedPool
@@ -104,6 +108,7 @@ class App:
             events=self.integrations,
             meter=self.metrics,
             log=self.log,
+            fetcher=_fetcher(config.media, self.log),
             gate=_gate(config.server),
         )
         self._adopted(snapshot)
@@ -201,6 +206,8 @@ class App:
             self.log.warning("%s", notice)
         old, self.config = self.config, loaded.config
         self.gateway.snapshot = snapshot
+        if old.media != loaded.config.media:
+            self.gateway.media.use(_fetcher(loaded.config.media, self.log))
         self._adopted(snapshot)
         fixed = [
             name
@@ -326,6 +333,28 @@ def _gate(server: ServerConfig) -> Gate | None:
         patience_s=limits.queue_timeout,
         clock=time.monotonic,
         loop=asyncio.get_running_loop(),
+    )
+
+
+def _fetcher(media: MediaConfig, log: logging.Logger) -> MediaFetcher | None:
+    if not media.fetch:
+        return None
+    return MediaFetcher(
+        EgressRules(
+            allow_http=media.allow_http,
+            ports=frozenset(media.ports),
+            allow_hosts=media.allow_hosts,
+            deny_hosts=media.deny_hosts,
+            allow_networks=tuple(map(ip_network, media.allow_networks)),
+        ),
+        MediaLimits(
+            max_files=media.max_files,
+            max_file_bytes=media.max_file_size,
+            max_total_bytes=media.max_total_size,
+            timeout_s=media.timeout,
+            max_concurrent=media.max_concurrent,
+        ),
+        log=log,
     )
 
 

@@ -31,7 +31,8 @@ the engine asks only the class attributes. Retryable is never the default.
     │   ├── TransformationFailed      500  a request could not be translated
     │   ├── InternalError             500  a bug; the log has the traceback
     │   ├── NotSupported              501  this route's providers cannot do this operation
-    │   │   └── FeatureDisabled       501  a setting has switched it off
+    │   │   ├── FeatureDisabled       501  a setting has switched it off
+    │   │   └── MediaNotFetched       400  media by URL, for a provider that takes only data
     │   ├── Overloaded                503  more connections or calls than are allowed
     │   ├── Draining                  503  the gateway is shutting down
     │   ├── JournalUnavailable        503  a call that cannot be accounted for is not sent
@@ -225,6 +226,11 @@ class NotSupported(GatewayFault):
 
 class FeatureDisabled(NotSupported):
     code = "feature_disabled"
+
+
+class MediaNotFetched(NotSupported):
+    status = 400
+    code = "media_not_fetched"
 
 
 class Overloaded(GatewayFault):

@@ -55,6 +55,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     needs_key: bool = True
     renamed_params: dict[str, str] = {}
     refused_params: tuple[str, ...] = ()
+    no_media_urls: tuple[str, ...] = ()
     headers: dict[str, str] = {}
     aliases: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()

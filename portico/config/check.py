@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ _OWN_HEADERS = frozenset(
 
 
 _CAUSES = ("general", "context_window", "content_policy", "rate_limit")
+_HOST_PATTERN = re.compile(r"[A-Za-z0-9.*?_-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
 _NAMES = re.compile(
     r"(providers|models)(\[\d+\](\.(name|models|targets).*)?)?|model_aliases.*", re.DOTALL
 )
@@ -68,6 +70,7 @@ class Checker:
         self._keys()
         self._metrics()
         self._server()
+        self._media()
         self._auth()
         self._prices()
 
@@ -377,6 +380,26 @@ class Checker:
                 )
         if not _visible(self.config.server.host):
             self._problem("server.host", "is not an address or a name of a host")
+
+    def _media(self) -> None:
+        media = self.config.media
+        for field in ("allow_hosts", "deny_hosts"):
+            for index, host in enumerate(getattr(media, field)):
+                if not _HOST_PATTERN.fullmatch(host):
+                    self._problem(
+                        f"media.{field}[{index}]",
+                        f"'{host[:80]}' is not the name of a host, or a pattern of such",
+                        "write example.com or *.example.com, without scheme, port or path",
+                    )
+        for index, network in enumerate(media.allow_networks):
+            try:
+                ip_network(network)
+            except ValueError:
+                self._problem(
+                    f"media.allow_networks[{index}]",
+                    f"'{network[:80]}' is not a network",
+                    "write 10.20.0.0/16 or fd00:1234::/32",
+                )
 
     def _auth(self) -> None:
         auth = self.config.auth

@@ -14,6 +14,7 @@ import msgspec
 from portico.engine import admission, explaining, settle
 from portico.engine.gateway import Gateway
 from portico.engine.hedging import LOST, race
+from portico.engine.media import MediaWanted
 from portico.engine.passage import Passage, plan
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
@@ -264,7 +265,14 @@ async def _attempt(
     target = snapshot.target(state.deployment)
     if target.held is not None:
         await _refresh(gateway, target, target.held)
-    passage = plan(call, target, gateway.conversations)
+    try:
+        passage = plan(call, target, gateway.conversations)
+    except MediaWanted as media:
+        left_s = call.route.retry.deadline_s - (now - call.received_at)
+        await gateway.media.provide(call, media.wanted, left_s)
+        call.upstream_s += gateway.clock() - now
+        now = gateway.clock()
+        passage = plan(call, target, gateway.conversations)
     dropped = call.dropped_params
     lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)

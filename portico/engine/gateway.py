@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from portico.engine.coalescing import Coalescer
 from portico.engine.conversations import Conversations
 from portico.engine.gate import Gate
+from portico.engine.media import Fetcher, Media
 from portico.engine.snapshot import Snapshot
 from portico.http.base import Pool
 from portico.integrations.base import Meters, Observers
@@ -50,6 +51,7 @@ class Gateway:
         wall: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         gate: Gate | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.pools = pools
@@ -57,6 +59,7 @@ class Gateway:
         self.events = events
         self.meter = meter
         self.gate = gate
+        self.media = Media(fetcher, meter.media)
         self.shared = Coalescer()
         self.log = log
         self.clock = clock

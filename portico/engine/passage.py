@@ -17,6 +17,7 @@ import msgspec
 
 from portico.engine.addressing import PATHS, address
 from portico.engine.conversations import Conversations, Keeper, Unnamed
+from portico.engine.media import filled
 from portico.engine.snapshot import Target
 from portico.engine.vectors import Embedded, Ranked, embedded, is_foreign, ranked
 from portico.errors import GatewayError, NotSupported, UpstreamError
@@ -37,6 +38,7 @@ from portico.wire.base import (
     refuse,
 )
 from portico.wire.custom_tools import Restorer, custom_names, restore, wrap
+from portico.wire.media import EVERY_KIND, may_have_urls, refuse_but_media, without_urls
 from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
 from portico.wire.openai_error import write_error as write_openai_error
@@ -139,8 +141,9 @@ on; `passes_errors`: may the provider's own error object go to the client as it 
 def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     """The passage of one attempt.
 
-    Raises `InvalidRequest` for a body that the client's dialect does not allow, and `NotSupported`
-    where this provider cannot do what the endpoint is for.
+    Raises `InvalidRequest` for a body that the client's dialect does not allow, `NotSupported`
+    where this provider cannot do what the endpoint is for, and `MediaWanted` where media have to be
+    fetched first.
     """
     endpoint = call.endpoint
     if endpoint.operation in ("embedding", "rerank") and is_foreign(call, target.deployment):
@@ -159,7 +162,7 @@ def _bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conv
     offer everything of OpenAI's but Responses, which its row must say.
     """
     dialect = call.endpoint.dialect
-    if spoken != dialect:
+    if spoken != dialect or _has_refused_urls(call, provider):
         return False
     if call.endpoint.operation == "response":
         return _responses_pass(call, provider, conversations)
@@ -184,6 +187,15 @@ def _responses_pass(call: Call, provider: Provider, conversations: Conversations
         return seen.store is False and not seen.previous_response_id
     previous = seen.previous_response_id
     return not (previous and conversations.has(call.principal.key_id, previous, call.at))
+
+
+def _has_refused_urls(call: Call, provider: Provider) -> bool:
+    """Does it seem to name media by URL, to a provider that takes none though its dialect does?"""
+    return (
+        call.endpoint.dialect in provider.no_media_urls
+        and call.endpoint.operation in ("chat", "response")
+        and may_have_urls(call.request.body)
+    )
 
 
 def _is_misplaced(call: Call) -> bool:
@@ -319,6 +331,9 @@ def _translated(
     dropped = Dropped()
     call.dropped_params = dropped.names
     body = _written(call, deployment, provider, asked, home, dropped)
+    if dropped.names and (wanted := filled(call, asked, dropped.names)) is not asked:
+        dropped.names.clear()
+        body = _written(call, deployment, provider, wanted, home, dropped)
     context = _context(call, asked)
     custom_tools = custom_names(asked)
     keeper: Keeper | None = None
@@ -385,8 +400,10 @@ def _written(
     dropped: Dropped,
 ) -> bytes:
     """The body for this provider."""
-    unsupported: Unsupported = refuse if _refuses_unsupported(call) else dropped
+    unsupported: Unsupported = refuse_but_media(dropped) if _refuses_unsupported(call) else dropped
     wanted = msgspec.structs.replace(asked, model=deployment.model, include_usage=True)
+    if provider.NAME in deployment.provider.no_media_urls:
+        wanted = without_urls(wanted, EVERY_KIND, unsupported, provider.NAME)
     whom = deployment.provider
     if provider.NAME in _NEED_A_LIMIT:
         wanted = with_limit(

@@ -294,6 +294,9 @@ class Meters(Protocol):
 
     def unpriced(self, model: str) -> None: ...
 
+    def media(self, outcome: str) -> None:
+        """A file by URL for a provider that takes only data; `outcome` of `types.media`."""
+
     def journal_failed(self) -> None: ...
 
     def deployment_state(self, deployment: str, state: int) -> None:

@@ -59,6 +59,7 @@ class GatewayMetrics:
         self._attempts: dict[str, int] = {}
         self._deployments: dict[str, int] = {}
         self._unpriced: dict[str, int] = {}
+        self._media: dict[str, int] = {}
         self._journal_failures = 0
         self._providers = 0
         self._reload_ok = True
@@ -90,6 +91,10 @@ class GatewayMetrics:
     def unpriced(self, model: str) -> None:
         with self._lock:
             _count(self._unpriced, model)
+
+    def media(self, outcome: str) -> None:
+        with self._lock:
+            _count(self._media, outcome)
 
     def journal_failed(self) -> None:
         with self._lock:
@@ -145,6 +150,7 @@ class GatewayMetrics:
                 "attempts": _samples(self._attempts),
                 "deployments": _samples(self._deployments),
                 "unpriced_calls": _samples(self._unpriced),
+                "media": _samples(self._media),
                 "journal_failures": [((), self._journal_failures)],
                 "reload_ok": [((), int(self._reload_ok))],
                 "reloaded_at": [((), self._reloaded_at)],

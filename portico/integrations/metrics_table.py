@@ -91,6 +91,9 @@ GATEWAY_METRICS = (
         "0 in service, 1 on probation, 2 out of service.", "deployments"),
     Row("unpriced_calls_total", "counter", ("model",),
         "Calls whose usage has no known price.", "unpriced_calls"),
+    Row("media_total", "counter", ("outcome",),
+        "Media by URL for providers that take only data: `fetched`, or why not (`off`, `refused`, "
+        "`too_many`, `too_large`, `wrong_type`, `timeout`, `failed`).", "media"),
     Row("journal_failures_total", "counter", (),
         "Records that could not be written to the journal.", "journal_failures"),
     Row("config_last_reload_successful", "gauge", (),

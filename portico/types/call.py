@@ -6,10 +6,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from portico.types.chat import ChatRequest
+from portico.errors import MediaNotFetched
+from portico.types.chat import ChatRequest, DataSource, TextSource
 from portico.types.deployment import Deployment, Operation, Route
 from portico.types.http import Request, Responder, Timeouts
 from portico.types.identity import Principal
+from portico.types.media import MediaUrl
 from portico.types.usage import Spend, Usage
 
 
@@ -119,6 +121,8 @@ class Call(msgspec.Struct, eq=False):
     addressed: Addressed | None = None
     chat: ChatRequest | None = None
     """The body in the canonical form, read on first need and kept."""
+    media: dict[MediaUrl, DataSource | TextSource | MediaNotFetched] | None = None
+    """What was fetched for providers that take no URLs, and why not; `None` if none was needed."""
     dropped_params: Sequence[str] = ()
     explained: tuple[str, ...] = ()
     """Why each choice fell as it did, as JSON, if the client asked and may know."""

@@ -39,6 +39,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Where the address has a version in its query (Azure)."""
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
+    no_media_urls: tuple[str, ...] = ()
+    """Dialects in which it takes media as data only, though the dialect has a place for URLs."""
     settings: tuple[tuple[str, Secret], ...] = ()
     """What only some types need, such as a project, by the names in their row of the catalog."""
     tags: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ of `BY_URL` (`image.url`, `document.url` …). Whoever may fetch can then put th
 again; `tests/wire/test_media.py` holds every writer to that.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from portico.types.chat import (
     Video,
 )
 from portico.types.media import MediaKind, MediaUrl
-from portico.wire.base import Unsupported
+from portico.wire.base import Unsupported, refuse
 from portico.wire.json_io import MalformedError, decode
 
 BY_URL: Final[dict[str, MediaKind]] = {
@@ -38,6 +39,8 @@ BY_URL: Final[dict[str, MediaKind]] = {
     "video.url": "video",
 }
 
+_URL_SOURCE: Final = re.compile(rb'"(?:url|(?:image|video|file)_url)"\s*:\s*"(?!data:)')
+EVERY_KIND: Final = frozenset(BY_URL.values())
 _MOST: Final = frozenset({Text, ToolCall, Thinking})
 """What conversations mostly consist of."""
 
@@ -94,6 +97,22 @@ def without_urls(
         return None
 
     return _changed(request, take_out)
+
+
+def refuse_but_media(dropped: Unsupported) -> Unsupported:
+    """The `unsupported_params: error` policy for requests whose media may still be fetched."""
+
+    def unsupported(field: str, dialect: str, /) -> None:
+        (dropped if field in BY_URL else refuse)(field, dialect)
+
+    return unsupported
+
+
+def may_have_urls(body: bytes) -> bool:
+    """Does a body in the dialect of OpenAI or Anthropic look as if it had media by URL? It may only
+    seem so.
+    """
+    return _URL_SOURCE.search(body) is not None
 
 
 def path_of(body: bytes, text: str) -> str | None:

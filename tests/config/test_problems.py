@@ -297,6 +297,16 @@ CASES = [
         "scheme://host[:port], without a path",
     ),
     (
+        "media: {allow_hosts: ['https://example.com/']}\n",
+        "1:23: media.allow_hosts[0]: 'https://example.com/' is not the name of a host, or a pattern "
+        "of such; write example.com or *.example.com, without scheme, port or path",
+    ),
+    (
+        "media: {allow_networks: [10.0.0.1/8]}\n",
+        "1:26: media.allow_networks[0]: '10.0.0.1/8' is not a network; write 10.20.0.0/16 or "
+        "fd00:1234::/32",
+    ),
+    (
         "integrations: {prometheus: {prefix: 9x}}\n",
         "1:37: integrations.prometheus.prefix: must be letters, digits and '_', not beginning with "
         "'__'",

@@ -59,6 +59,7 @@ def full_page():
     gateway.configured(3, ["up/gpt", "claude/opus"], at=1_700_000_000.5)
     gateway.http_request("/v1/chat/completions", 200, 0.02, 0.00007)
     gateway.attempt("success")
+    gateway.media("fetched")
     gateway.unpriced("gpt")
     return registry
 
@@ -72,6 +73,7 @@ def test_the_calls_show_on_the_page(read):
     gateway.attempt("timeout")
     gateway.attempt("success")
     gateway.unpriced("gpt")
+    gateway.media("refused")
     gateway.journal_failed()
     value = read(gateway.render())
     chat = {"endpoint": "/v1/chat/completions"}
@@ -84,6 +86,7 @@ def test_the_calls_show_on_the_page(read):
     assert value("gateway_attempts_total", outcome="success") == 2
     assert value("gateway_attempts_total", outcome="timeout") == 1
     assert value("gateway_unpriced_calls_total", model="gpt") == 1
+    assert value("gateway_media_total", outcome="refused") == 1
     assert value("gateway_journal_failures_total") == 1
 
 

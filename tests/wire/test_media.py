@@ -28,7 +28,7 @@ from portico.types.chat import (
 from portico.types.media import MediaKind, MediaUrl
 from portico.wire.base import Dropped
 from portico.wire.media import (
-    BY_URL,
+    EVERY_KIND,
     kinds_by_url,
     path_of,
     urls_of,
@@ -51,7 +51,6 @@ MAKE: dict[MediaKind, Callable[[Any], Block]] = {
     "audio": Audio,
     "video": Video,
 }
-EVERY = frozenset(BY_URL.values())
 IN_CONTENT = "content"
 IN_RESULT = "tool result"
 
@@ -115,7 +114,7 @@ DEEP = ChatRequest(
 
 
 def test_urls_are_found_wherever_they_stand_each_once() -> None:
-    assert urls_of(DEEP, EVERY) == (
+    assert urls_of(DEEP, EVERY_KIND) == (
         MediaUrl("image", "https://e/1"),
         MediaUrl("image", "https://e/2"),
         MediaUrl("document", "https://e/3"),
@@ -148,14 +147,14 @@ def test_data_stand_where_the_urls_stood_and_all_else_stays() -> None:
 def test_a_request_without_urls_is_the_same_object() -> None:
     request = asked(Image(DATA["image"]))
     assert with_data(request, {}) is request
-    assert without_urls(request, EVERY, Dropped(), "d") is request
+    assert without_urls(request, EVERY_KIND, Dropped(), "d") is request
 
 
 def test_urls_taken_out_are_named() -> None:
     dropped = Dropped()
-    left = without_urls(DEEP, EVERY, dropped, "d")
+    left = without_urls(DEEP, EVERY_KIND, dropped, "d")
     assert dropped.names == ["image.url", "document.url"]
-    assert urls_of(left, EVERY) == ()
+    assert urls_of(left, EVERY_KIND) == ()
     assert left.messages[1].content == (Text("a"),)
 
 
@@ -163,7 +162,7 @@ def test_kinds_that_are_not_meant_stay() -> None:
     dropped = Dropped()
     left = without_urls(DEEP, frozenset({"document"}), dropped, "d")
     assert dropped.names == ["document.url"]
-    assert [media.kind for media in urls_of(left, EVERY)] == ["image", "image"]
+    assert [media.kind for media in urls_of(left, EVERY_KIND)] == ["image", "image"]
 
 
 def test_a_place_in_a_body_is_told_as_a_path() -> None:

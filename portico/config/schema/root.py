@@ -7,6 +7,7 @@ from msgspec import Meta
 from portico.config.schema.access import AuthConfig, EnterpriseConfig, KeyConfig, RateLimitConfig
 from portico.config.schema.base import NonEmpty, Section
 from portico.config.schema.choices import UNSUPPORTED
+from portico.config.schema.media import MediaConfig
 from portico.config.schema.observation import IntegrationsConfig, MonitoringConfig
 from portico.config.schema.pricing import PricingConfig
 from portico.config.schema.providers import ProviderConfig
@@ -44,6 +45,9 @@ class Config(Section, frozen=True, kw_only=True):
             extra={"choices": UNSUPPORTED},
         ),
     ] = "drop"
+    media: Annotated[MediaConfig, Meta(description="Pictures and documents by URL.")] = (
+        MediaConfig()
+    )
     rules: Annotated[
         tuple[RuleConfig, ...],
         Meta(description="Requests that take another route than the one their model names."),
