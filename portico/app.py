@@ -25,6 +25,7 @@ from portico.config.schema.server import ServerConfig
 from portico.engine.assembly import build_snapshot
 from portico.engine.gate import Gate
 from portico.engine.gateway import STEPS, Gateway
+from portico.engine.probing import Prober
 from portico.engine.snapshot import Snapshot
 from portico.errors import ConfigError
 from portico.http.client import HttpPool
@@ -36,10 +37,13 @@ from portico.http.server import Server, ServerLimits
 from portico.http.steps import SteppedPool
 from portico.http.token_files import read_text, replace_text
 from portico.http.tokens import Held, find_source
+from portico.integrations.base import Meters
 from portico.integrations.gateway_metrics import GatewayMetrics
 from portico.integrations.manager import IntegrationManager
 from portico.integrations.prometheus import PrometheusConfig, PrometheusIntegration
 from portico.policy.pricing import PriceTable
+from portico.routing import steering
+from portico.routing.steering import DeploymentView
 from portico.stores.journal import FileJournal
 from portico.types.deployment import Deployment, Provider
 from portico.types.http import Request, Responder
@@ -109,8 +113,11 @@ class App:
             meter=self.metrics,
             log=self.log,
             fetcher=_fetcher(config.media, self.log),
-            gate=_gate(config.server),
+            gate=_gate(config.server, self.metrics),
         )
+        gate = self.gateway.gate
+        self.metrics.watch(self._views, lambda: gate.queued if gate is not None else 0)
+        self.prober = Prober(self.gateway)
         self._adopted(snapshot)
         pages = Pages(
             self.gateway,
@@ -131,6 +138,7 @@ class App:
             write_error,
             log=self.log,
             encoded_slash_under=(
+                "/admin/routing/",
                 "/v1/models/",
                 "/models/",
                 "/openai/v1/models/",
@@ -179,7 +187,12 @@ class App:
         deployments = [target.deployment for target in snapshot.targets.values()]
         providers = {deployment.provider.name for deployment in deployments}
         self.prometheus.declare({deployment.model for deployment in deployments}, providers)
-        self.metrics.configured(len(providers), snapshot.targets, at=time.time())
+        self.metrics.configured(len(providers), at=time.time())
+
+    def _views(self) -> list[DeploymentView]:
+        gateway = self.gateway
+        now, wall = gateway.clock(), gateway.wall()
+        return [steering.view(state, now, wall) for state in gateway.snapshot.states.values()]
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError if the address cannot be had."""
@@ -224,6 +237,7 @@ class App:
         """Drain: not ready, keep accepting for a while, stop, let calls end, flush, close."""
         limits = self.config.server.limits
         self.gateway.is_draining = True
+        self.prober.stop()
         self.server.begin_drain()
         self.log.info(
             "draining: %d calls in flight, up to %g s",
@@ -323,7 +337,7 @@ def _server_limits(server: ServerConfig) -> ServerLimits:
     )
 
 
-def _gate(server: ServerConfig) -> Gate | None:
+def _gate(server: ServerConfig, meter: Meters) -> Gate | None:
     limits = server.limits
     if limits.max_in_flight is None:
         return None
@@ -331,6 +345,7 @@ def _gate(server: ServerConfig) -> Gate | None:
         max_in_flight=limits.max_in_flight,
         max_queued=limits.max_queued,
         patience_s=limits.queue_timeout,
+        meter=meter,
         clock=time.monotonic,
         loop=asyncio.get_running_loop(),
     )

@@ -55,7 +55,7 @@ async def serve(
     ready(app.server.port)
     _spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
-        upkeep = [tasks.create_task(_sync_journal(app))]
+        upkeep = [tasks.create_task(_sync_journal(app)), tasks.create_task(app.prober.run())]
         if read is not None and watched is not None:
             upkeep.append(tasks.create_task(_watch(app, read, watched, known)))
         await stopping.wait()

@@ -23,13 +23,13 @@ class RoutingPages:
         self._gateway = gateway
 
     def show(self, request: Request, responder: Responder, request_id: str) -> int:
-        """All deployments, by name; durations are as of now."""
+        """All deployments, by name; durations are as of `at`."""
         gateway = self._gateway
-        now = gateway.clock()
+        now, wall = gateway.clock(), gateway.wall()
         states = sorted(gateway.snapshot.states.items())
         answer = {
-            "at": round(gateway.wall(), 3),
-            "deployments": [steering.view(state, now) for _, state in states],
+            "at": steering.utc(wall),
+            "deployments": [steering.view(state, now, wall) for _, state in states],
         }
         return replies.send_json(responder, request_id, answer)
 
@@ -56,4 +56,4 @@ class RoutingPages:
         gateway.log.warning(
             "%s: %s by an administrator", id, action, extra={"request_id": request_id}
         )
-        return replies.send_json(responder, request_id, steering.view(state, now))
+        return replies.send_json(responder, request_id, steering.view(state, now, gateway.wall()))

@@ -1,7 +1,11 @@
 """Who is asking, and may they? Answers from memory only."""
 
+import re
 from base64 import b64decode
 from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
 
 from portico.engine import demand
 from portico.engine.snapshot import Snapshot
@@ -24,7 +28,18 @@ from portico.types.secret import mask
 from portico.wire import conversation
 
 FALLBACKS = b"x-portico-fallbacks"
+PRIORITY = b"x-portico-priority"
+MAX_PRIORITY = 100
+FLEX_BELOW = 10
+"""So much lower than its key's is the priority of a call that asks for the flexible tier."""
 _KEY_FIELDS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+
+
+class _Tiered(msgspec.Struct):
+    service_tier: Any = None
+
+
+_TIER: Final = msgspec.json.Decoder(_Tiered)
 
 
 def credential(headers: Headers) -> bytes | None:
@@ -106,6 +121,42 @@ def choose_route(
             code="model_not_allowed",
         )
     return route
+
+
+def priority(call: Call, *, reads_body: bool) -> int:
+    """The call's place in line: its key's, or a lower one that the client asks for.
+
+    By number in the header, or by `service_tier: flex` in the body, which is looked at only if
+    there is a line (`reads_body`).
+    """
+    own = call.principal.priority
+    wished = own
+    value = call.request.headers.get(PRIORITY)
+    if value is not None:
+        wished = _number(value)
+    if reads_body and _is_flexible(call.request.body):
+        wished = min(wished, own - FLEX_BELOW)
+    return min(own, wished)
+
+
+def _number(value: bytes) -> int:
+    text = value.decode("latin-1").strip()
+    if not re.fullmatch(r"[+-]?[0-9]{1,3}", text) or abs(int(text)) > MAX_PRIORITY:
+        raise InvalidRequest(
+            f"`x-portico-priority` is {shown_name(text)}; give a whole number from "
+            f"-{MAX_PRIORITY} to {MAX_PRIORITY}.",
+            code="invalid_priority",
+        )
+    return int(text)
+
+
+def _is_flexible(body: bytes) -> bool:
+    if b'"service_tier"' not in body:
+        return False
+    try:
+        return bool(_TIER.decode(body).service_tier == "flex")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def wished_fallbacks(snapshot: Snapshot, call: Call) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from portico.errors import (
     UpstreamProtocol,
 )
 from portico.http.base import HeldCredential, Pool
+from portico.integrations.base import HedgeOutcome
 from portico.logs import scrub
 from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
@@ -227,7 +228,14 @@ async def _hedged(
 
     wait_s = hedge.wait_s(first, now)
     attempt = _attempt(gateway, snapshot, call, choice, request, now)
-    served = await (attempt if wait_s is None else race(attempt, wait_s, second, discard))
+    before = course.tried
+    outcome: HedgeOutcome = "failed"
+    try:
+        served = await (attempt if wait_s is None else race(attempt, wait_s, second, discard))
+        outcome = "lost" if served.target.deployment.id == first else "won"
+    finally:
+        if course.tried != before:
+            gateway.meter.hedged(outcome)
     here = gateway.clock()
     call.upstream_s = waited_s + here - now
     began, first_at = served.attempt.started_at, served.attempt.first_byte_at

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from portico.errors import Overloaded
+from portico.integrations.base import Meters, QueueRefusal
 from portico.policy.fair_queue import FairQueue, Waiter
 from portico.types.identity import Principal
 
@@ -27,6 +28,7 @@ class Gate:
         "_ended",
         "_loop",
         "_max",
+        "_meter",
         "_patience_s",
         "_queue",
         "in_flight",
@@ -38,12 +40,14 @@ class Gate:
         max_in_flight: int,
         max_queued: int,
         patience_s: float,
+        meter: Meters,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.in_flight = 0
         self._max = max_in_flight
         self._patience_s = patience_s
+        self._meter = meter
         self._clock = clock
         self._loop = loop
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(max_queued)
@@ -55,18 +59,25 @@ class Gate:
     def queued(self) -> int:
         return len(self._queue)
 
-    async def enter(self, principal: Principal) -> None:
-        """Take a place, now or after a wait; raises `Overloaded`."""
+    @property
+    def is_full(self) -> bool:
+        return self.in_flight >= self._max
+
+    async def enter(self, principal: Principal, priority: int) -> None:
+        """Take a place, now or after a wait; raises `Overloaded`. Of two in line the higher
+        `priority` goes first.
+        """
         key = principal.key_id
         if self.in_flight < self._max:
             self._take(key)
             return
-        waiter = Waiter(key, principal.priority, self._loop.create_future())
+        began_at = self._clock()
+        waiter = Waiter(key, priority, self._loop.create_future())
         victim = self._queue.push(waiter)
         if victim is waiter:
-            raise self._overloaded()
+            raise self._overloaded("full")
         if victim is not None and not victim.ticket.done():
-            victim.ticket.set_exception(self._overloaded())
+            victim.ticket.set_exception(self._overloaded("displaced"))
         timer = self._loop.call_later(self._patience_s, self._lose_patience, waiter)
         try:
             await waiter.ticket
@@ -76,6 +87,7 @@ class Gate:
             raise
         finally:
             timer.cancel()
+        self._meter.queued(self._clock() - began_at)
 
     def leave(self, principal: Principal) -> None:
         """Give the place back, to whoever is next in line."""
@@ -99,10 +111,11 @@ class Gate:
 
     def _lose_patience(self, waiter: Waiter[asyncio.Future[None]]) -> None:
         if self._queue.remove(waiter) and not waiter.ticket.done():
-            waiter.ticket.set_exception(self._overloaded())
+            waiter.ticket.set_exception(self._overloaded("timeout"))
 
-    def _overloaded(self) -> Overloaded:
+    def _overloaded(self, reason: QueueRefusal) -> Overloaded:
         """`retry-after` is how long those in front need at the pace of the last seconds."""
+        self._meter.queue_refused(reason)
         now = self._clock()
         span = max(now - self._counted_from, 0.001)
         pace = self._ended / span

@@ -26,10 +26,6 @@ MAX_REFUSALS_LOGGED_PER_S = 50
 STEPS = "steps"
 """The pool for requests that take several to be answered; the others are called by scheme."""
 
-_OUT = 2
-_STATES = {"healthy": 0, "half_open": 1}
-"""The gauge's values: in service, on probation; all else is out of service."""
-
 
 class Gateway:
     """The running gateway: one per process and event loop, made inside it.
@@ -97,8 +93,7 @@ class Gateway:
         return self._refusals <= MAX_REFUSALS_LOGGED_PER_S
 
     def health_changed(self, change: Transition) -> None:
-        """A deployment has come or gone: one log line, one gauge."""
-        self.meter.deployment_state(change.deployment, _STATES.get(change.after, _OUT))
+        """A deployment has come or gone: one log line."""
         back = f" for {change.for_s:.1f} s" if change.for_s is not None else ""
         self.log.warning(
             "%s: %s -> %s%s (%s)",

@@ -61,7 +61,8 @@ async def run(gateway: Gateway, call: Call) -> None:
                     return
                 sharing = key
         if gateway.gate is not None:
-            await gateway.gate.enter(call.principal)
+            priority = admission.priority(call, reads_body=gateway.gate.is_full)
+            await gateway.gate.enter(call.principal, priority)
             gate = gateway.gate
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)
@@ -114,7 +115,13 @@ async def _join(gateway: Gateway, call: Call, key: bytes) -> SharedAnswer | None
     """Wait for an identical call that is under way; the time is the provider's, not ours."""
     before = gateway.clock()
     try:
-        return await gateway.shared.join(key)
+        found = await gateway.shared.join(key)
+        if found is not None:
+            gateway.meter.shared("answer")
+        return found
+    except GatewayError:
+        gateway.meter.shared("error")
+        raise
     finally:
         call.upstream_s += gateway.clock() - before
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from portico.catalog.providers import ProviderRow, find_provider, suggest_providers
 from portico.config.schema.providers import ProviderConfig
 from portico.config.schema.root import Config
+from portico.engine import probe_plan
 from portico.engine.provider_settings import SettingsOf
 from portico.errors import ConfigError
 from portico.providers import echo
@@ -58,7 +59,8 @@ def known_providers(
             )
             continue
         try:
-            known[one.name] = KnownProvider(one, row, _provider(one, row, environ))
+            provider = probe_plan.planned(_provider(one, row, environ), one.health_check)
+            known[one.name] = KnownProvider(one, row, provider)
         except ConfigError as error:
             problems.append(f"providers: {one.name}: {error.message}")
     return known

@@ -281,6 +281,12 @@ class IntegrationStats(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
+QueueRefusal = Literal["full", "displaced", "timeout"]
+"""No room on arrival; pushed out of the line by whoever had more right; waited too long."""
+HedgeOutcome = Literal["won", "lost", "failed"]
+SharedOutcome = Literal["answer", "error"]
+
+
 class Meters(Protocol):
     """The gateway's own figures, as the engine and the API feed them; `GatewayMetrics` is one."""
 
@@ -299,5 +305,15 @@ class Meters(Protocol):
 
     def journal_failed(self) -> None: ...
 
-    def deployment_state(self, deployment: str, state: int) -> None:
-        """0 in service, 1 on probation, 2 out of service."""
+    def queued(self, seconds: float) -> None:
+        """A call has waited so long in line and got a place."""
+
+    def queue_refused(self, reason: QueueRefusal) -> None: ...
+
+    def hedged(self, outcome: HedgeOutcome) -> None:
+        """A second copy of a call has ended."""
+
+    def shared(self, outcome: SharedOutcome) -> None:
+        """A call got what an identical one that was under way got."""
+
+    def health_checked(self, provider: str, verdict: str) -> None: ...

@@ -17,9 +17,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from portico.integrations import exposition
-from portico.integrations.base import IntegrationStats
+from portico.integrations.base import (
+    HedgeOutcome,
+    IntegrationStats,
+    QueueRefusal,
+    SharedOutcome,
+)
 from portico.integrations.exposition import OTHER, Histogram
+from portico.integrations.flow_metrics import FlowCounts, Watched
 from portico.integrations.metrics_table import GATEWAY_METRICS, RESERVED_LABELS
+from portico.routing.steering import DeploymentView
 
 PREFIX = "gateway"
 MAX_VALUES = 500
@@ -57,8 +64,9 @@ class GatewayMetrics:
         self._http_durations: dict[str, Histogram] = {}
         self._overheads = Histogram(OVERHEAD_BUCKETS)
         self._attempts: dict[str, int] = {}
-        self._deployments: dict[str, int] = {}
         self._unpriced: dict[str, int] = {}
+        self._flow = FlowCounts()
+        self._watched = Watched()
         self._media: dict[str, int] = {}
         self._journal_failures = 0
         self._providers = 0
@@ -100,15 +108,40 @@ class GatewayMetrics:
         with self._lock:
             self._journal_failures += 1
 
-    def deployment_state(self, deployment: str, state: int) -> None:
+    def queued(self, seconds: float) -> None:
         with self._lock:
-            self._deployments[_bounded(self._deployments, deployment)] = state
+            self._flow.waits.observe(max(seconds, 0.0))
 
-    def configured(self, providers: int, deployments: Iterable[str], *, at: float) -> None:
-        """A configuration is in use since `at` (Unix time). Known deployments keep their state."""
+    def queue_refused(self, reason: QueueRefusal) -> None:
+        with self._lock:
+            self._flow.refusals[reason] += 1
+
+    def hedged(self, outcome: HedgeOutcome) -> None:
+        with self._lock:
+            self._flow.hedges[outcome] += 1
+
+    def shared(self, outcome: SharedOutcome) -> None:
+        with self._lock:
+            self._flow.shared[outcome] += 1
+
+    def health_checked(self, provider: str, verdict: str) -> None:
+        with self._lock:
+            checks = self._flow.health_checks
+            key = (provider, verdict)
+            if key not in checks and len(checks) >= MAX_VALUES:
+                key = (OTHER, verdict)
+            checks[key] = checks.get(key, 0) + 1
+
+    def watch(
+        self, deployments: Callable[[], Iterable[DeploymentView]], queued: Callable[[], int]
+    ) -> None:
+        """Read these at each scrape, in the scrape's thread: that of the event loop."""
+        self._watched = Watched(deployments, queued)
+
+    def configured(self, providers: int, *, at: float) -> None:
+        """A configuration is in use since `at` (Unix time)."""
         with self._lock:
             self._providers = providers
-            self._deployments = {name: self._deployments.get(name, 0) for name in deployments}
             self._reload_ok = True
             self._reloaded_at = at
 
@@ -121,7 +154,8 @@ class GatewayMetrics:
         return [exposition.family(row, PREFIX) for row in GATEWAY_METRICS]
 
     def collect(self) -> Iterable[Metric]:
-        values = self._snapshot() | self._process() | self._observers()
+        watched = self._watched.samples(MAX_VALUES)
+        values = self._snapshot() | watched | self._process() | self._observers()
         for row in GATEWAY_METRICS:
             metric = exposition.family(row, PREFIX)
             for label_values, value in sorted(values[row.field], key=lambda sample: sample[0]):
@@ -148,12 +182,12 @@ class GatewayMetrics:
                 "http_durations": [((k,), v.copy()) for k, v in self._http_durations.items()],
                 "overheads": [((), self._overheads.copy())],
                 "attempts": _samples(self._attempts),
-                "deployments": _samples(self._deployments),
                 "unpriced_calls": _samples(self._unpriced),
                 "media": _samples(self._media),
                 "journal_failures": [((), self._journal_failures)],
                 "reload_ok": [((), int(self._reload_ok))],
                 "reloaded_at": [((), self._reloaded_at)],
+                **self._flow.samples(),
             }
 
     def _process(self) -> dict[str, Samples]:

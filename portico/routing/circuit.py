@@ -39,6 +39,7 @@ class Circuit:
         "failures_in_a_row",
         "moved_at",
         "open_until",
+        "opened",
         "openings",
         "out_since",
         "policy",
@@ -52,6 +53,8 @@ class Circuit:
         self.open_until = 0.0
         self.openings = 0
         """In a short while, each longer than the one before."""
+        self.opened = 0
+        """How often since the gateway began."""
         self.out_since = 0.0
         """When it opened first in that while."""
         self.moved_at = float("-inf")
@@ -131,6 +134,7 @@ class Circuit:
                 self.openings = 0
                 self.out_since = now
         self.openings += 1
+        self.opened += 1
         self.open_until = now + self._lasting_s(began_at, now) * (0.75 + rng.random() / 2.0)
         self.moved_at = now
         self.allowance = 1
@@ -143,6 +147,22 @@ class Circuit:
             policy.open_s, (now - self.out_since) * OUTAGE_SHARE, (now - began_at) * FAILURE_PRICE
         )
         return min(policy.open_s * self.openings, enough, policy.max_open_s)
+
+    def trip(self, now: float, for_s: float) -> None:
+        """Open it, or hold it open, on other evidence than attempts."""
+        if self.open_until <= now:
+            if self.open_until == 0.0:
+                self.out_since = now
+            self.opened += 1
+            self.successes_in_a_row = 0
+            self.moved_at = now
+            self.allowance = 1
+            self.trials.clear()
+        self.open_until = max(self.open_until, now + for_s)
+
+    def shorten(self, now: float) -> None:
+        """If it is open, let it be half open now."""
+        self.open_until = min(self.open_until, now)
 
     def close(self, now: float) -> None:
         """Back in service, but for the warming up if it was out."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from math import inf
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,9 @@ from portico.routing.effects import effect_of
 from portico.routing.expectation import Expectation
 from portico.routing.meter import Meter
 from portico.types.deployment import Deployment, Limits
+
+if TYPE_CHECKING:
+    from portico.routing.probing import ProbeState
 
 COOL_FIRST_S = 1.0
 COOL_MAX_S = 60.0
@@ -49,9 +53,11 @@ class Transition(msgspec.Struct, frozen=True):
 class Credential:
     """What is known about one key at one address; shared by the deployments that use it."""
 
-    __slots__ = ("members", "refusals", "refused_until")
+    __slots__ = ("members", "probe", "refusals", "refused_until")
 
     def __init__(self) -> None:
+        self.probe: ProbeState | None = None
+        """What active checks say, where they are asked for."""
         self.refused_until = 0.0
         self.refusals = 0
         self.members: list[DeploymentState] = []
@@ -78,6 +84,7 @@ class DeploymentState:
         "in_flight",
         "last_error",
         "last_error_at",
+        "last_error_message",
         "last_used_at",
         "max_in_flight",
         "meter",
@@ -103,6 +110,7 @@ class DeploymentState:
         self.requests = self.succeeded = self.failed = 0
         self.last_used_at: float | None = None
         self.last_error: str | None = None
+        self.last_error_message: str | None = None
         self.last_error_at: float | None = None
         self.disabled = self.draining = False
         self.cool_until = 0.0
@@ -262,6 +270,7 @@ def _learn_error(lease: Lease, now: float, error: GatewayError, rng: Random) -> 
     state = lease.state
     state.failed += 1
     state.last_error = error.code
+    state.last_error_message = error.message
     state.last_error_at = now
     if state.concurrency is not None and (effect == "cool" or isinstance(error, UpstreamTimeout)):
         state.concurrency.refused(lease.at, now, state.in_flight + 1)

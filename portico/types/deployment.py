@@ -35,6 +35,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """How the credential travels: `bearer`, `header:<name>`, `query:<name>` or `none`."""
     headers: tuple[tuple[str, str], ...] = ()
     """Extra fields for every request, in order."""
+    probe: "ProbePolicy | None" = None
+    """Is it asked how it does, beside the calls that it gets?"""
     api_version: str | None = None
     """Where the address has a version in its query (Azure)."""
     renamed_params: tuple[tuple[str, str], ...] = ()
@@ -66,6 +68,20 @@ class Limits(msgspec.Struct, frozen=True):
     tpm: int | None = None
     max_concurrent_requests: int | None = None
     adaptive: bool = False
+
+
+class ProbePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider's health is asked for; `endpoint` is a path on its host, or the list of models
+    if unset. After `failure_threshold` failures in a row it is left alone for `recovery_s`, or
+    until it answers well.
+    """
+
+    interval_s: float
+    timeout_s: float
+    failure_threshold: int
+    recovery_s: float
+    endpoint: str | None
+    expected_codes: tuple[int, ...]
 
 
 class CircuitPolicy(msgspec.Struct, frozen=True):

@@ -9,8 +9,12 @@ import uvloop
 
 from tests.harness import (
     ADMIN_KEY,
+    CANARY,
+    CHAT,
     Answer,
+    Received,
     Running,
+    Wire,
     chat,
     config,
     gateway,
@@ -71,6 +75,57 @@ def test_a_disabled_deployment_gets_nothing_until_it_is_enabled(tmp_path: Path) 
                 assert after.json()["state"] == "healthy"
                 assert (await running.ask(http(chat()))).status == 200
             assert "up0/real-0: drain by an administrator" in running.log
+
+    uvloop.run(play())
+
+
+def test_a_slash_in_a_name_may_be_written_either_way(tmp_path: Path) -> None:
+    async def play() -> None:
+        text = config("http://127.0.0.1:1").replace("real-0", "org/real-0")
+        async with gateway(tmp_path, text) as running:
+            for path, action in (
+                ("up0/org/real-0", "disable"),
+                ("up0%2Forg%2Freal-0", "enable"),
+                ("up0%2forg/real-0", "drain"),
+            ):
+                after = await steer(running, f"{path}/{action}")
+                assert (after.status, after.json()["id"]) == (200, "up0/org/real-0")
+            state = (await routing(running))["up0/org/real-0"]["state"]
+            assert state == "draining"
+
+    uvloop.run(play())
+
+
+def test_keys_of_one_provider_are_cooled_and_shown_apart(tmp_path: Path) -> None:
+    async def play() -> None:
+        keys = [f"sk-first-{'x' * 16}aaaa", f"sk-second-{'x' * 16}bbbb"]
+
+        async def script(wire: Wire, request: Received) -> None:
+            if request.headers["authorization"].endswith("aaaa"):
+                wire.send(whole(b'{"error": {"message": "Incorrect API key provided"}}', 401))
+            else:
+                wire.send(whole(CHAT))
+
+        async with upstream(script) as one:
+            text = config(one.url, attempts=3).replace(
+                f"api_key: {CANARY}-0", f"api_keys: [{keys[0]}, {keys[1]}]"
+            )
+            async with gateway(tmp_path, text) as running:
+                for _ in range(3):
+                    answer = await running.ask(http(chat()))
+                    assert answer.headers["x-portico-deployment"] == "up0/real-0~2"
+                await running.settled()
+                assert len(one.requests) == 4
+                page = await running.ask(http(path="/admin/routing", method="GET", key=ADMIN_KEY))
+                seen = {each["id"]: each for each in page.json()["deployments"]}
+                first, second = seen["up0/real-0"], seen["up0/real-0~2"]
+                assert (first["state"], second["state"]) == ("credential", "healthy")
+                assert (first["key"], second["key"]) == ("sk-…aaaa", "sk-…bbbb")
+                assert (first["credential_refusals"], second["credential_refusals"]) == (1, 0)
+                assert first["last_error"] == "upstream_authentication"
+                assert 0 < first["returns_in_s"] <= 30
+                assert not any(key.encode() in page.body for key in keys)
+                assert not any(key in running.log for key in keys)
 
     uvloop.run(play())
 

@@ -276,10 +276,6 @@ NOTICED = [
     ("enterprise: {sso: {provider: oidc}}", "1:19: enterprise.sso"),
     ("pricing: {source: prices.json}", "1:19: pricing.source"),
     (
-        "providers: [{name: a, provider_type: openai, health_check: {interval: 9}}]",
-        "1:60: providers[0].health_check",
-    ),
-    (
         "providers: [{name: a, provider_type: openai, settings: {region: eu}}]",
         "1:57: providers[0].settings.region",
     ),
@@ -299,6 +295,7 @@ QUIET = [
     "auth: {enable_jwt: true, api_key_header: X-API-Key, jwt_expiration: 300}",
     "monitoring: {logging: {level: WARN, format: structured, outputs: [console]}}",
     "providers: [{name: a, provider_type: openai, health_check: null, rpm: 1, tags: [x]}]",
+    "providers: [{name: a, provider_type: openai, health_check: {interval: 9}}]",
 ]
 
 

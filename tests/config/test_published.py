@@ -29,7 +29,7 @@ ENVIRON = {
 }
 
 NOTICES = {
-    "gateway.yaml": ["server.workers", "providers[0].health_check", "rate_limit.enabled"],
+    "gateway.yaml": ["server.workers", "rate_limit.enabled"],
 }
 
 

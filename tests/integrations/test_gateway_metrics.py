@@ -26,6 +26,7 @@ from portico.integrations.metrics_table import (
     metrics_markdown,
 )
 from portico.integrations.prometheus import PrometheusConfig, PrometheusIntegration
+from tests.integrations.views import view_of
 
 PROMTOOL = shutil.which("promtool")
 
@@ -56,7 +57,9 @@ def full_page():
     )
     integration.on_llm_error(LlmErrorEvent("c", "gpt", error_type="timeout", latency_ms=3))
     integration.on_embedding_end(EmbeddingEndEvent("d", "emb", total_tokens=3, cost_usd=0.1))
-    gateway.configured(3, ["up/gpt", "claude/opus"], at=1_700_000_000.5)
+    gateway.configured(3, at=1_700_000_000.5)
+    gateway.watch(lambda: [view_of("up/gpt"), view_of("claude/opus", in_flight_limit=7)], lambda: 3)
+    gateway.health_checked("up", "good")
     gateway.http_request("/v1/chat/completions", 200, 0.02, 0.00007)
     gateway.attempt("success")
     gateway.media("fetched")
@@ -101,14 +104,11 @@ def test_a_time_that_is_not_one_counts_as_zero(read):
     )
 
 
-def test_a_reload_replaces_the_deployments_and_keeps_their_states(read):
+def test_a_reload_is_told_good_or_bad(read):
     gateway = GatewayMetrics()
-    gateway.configured(2, ["a", "b"], at=10.0)
-    gateway.deployment_state("b", 2)
-    gateway.configured(1, ["b", "c"], at=20.0)
+    gateway.configured(2, at=10.0)
+    gateway.configured(1, at=20.0)
     value = read(gateway.render())
-    states = {key[1][1]: v for key, v in value.samples.items() if "deployment_state" in key[0]}
-    assert states == {"b": 2, "c": 0}
     assert value("gateway_providers_total") == 1
     assert value("gateway_config_last_reload_success_timestamp_seconds") == 20
     assert value("gateway_config_last_reload_successful") == 1

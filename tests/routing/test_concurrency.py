@@ -111,25 +111,25 @@ def test_a_deployment_holds_to_what_it_has_learned(
     state = make_state(limits=Limits(adaptive=True))
     leases = [health.started(state, 1.0) for _ in range(8)]
     health.finished(leases[0], 2.0, error, rng=rng)  # type: ignore[arg-type]
-    assert steering.view(state, 2.0).in_flight_limit == limit
+    assert steering.view(state, 2.0, 0.0).in_flight_limit == limit
     found = exclusion(state, 4000.0)
     assert (found is not None and found.reason == "max_concurrent_requests") is (limit is not None)
     for lease in leases[1:]:
         health.finished(lease, 3.0, rng=rng)
     assert exclusion(state, 4000.0) is None
     steering.reset(state, 4000.0)
-    assert steering.view(state, 4000.0).in_flight_limit is None
+    assert steering.view(state, 4000.0, 0.0).in_flight_limit is None
 
 
 def test_the_configured_limit_stays_the_most(make_state: MakeState, rng: Random) -> None:
     state = make_state(limits=Limits(max_concurrent_requests=3, adaptive=True))
     leases = [health.started(state, 1.0) for _ in range(8)]
     health.finished(leases[0], 2.0, UpstreamRateLimited("slow"), rng=rng)
-    assert steering.view(state, 2.0).in_flight_limit == 3
+    assert steering.view(state, 2.0, 0.0).in_flight_limit == 3
 
 
 def test_who_does_not_ask_for_it_has_none(make_state: MakeState, rng: Random) -> None:
     state = make_state()
     leases = [health.started(state, 1.0) for _ in range(8)]
     health.finished(leases[0], 2.0, UpstreamRateLimited("slow"), rng=rng)
-    assert steering.view(state, 2.0).in_flight_limit is None
+    assert steering.view(state, 2.0, 0.0).in_flight_limit is None

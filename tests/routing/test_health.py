@@ -524,9 +524,9 @@ def test_a_reload_without_changes_changes_nothing(
     old = carry_over(deployments, {}, RateWindow)
     broken(old["a/m"], 0.0, rng)
     attempt(old["b/m"], 0.0, UpstreamRateLimited("x", retry_after_s=9.0), rng)
-    before = [steering.view(state, 1.0) for state in old.values()]
+    before = [steering.view(state, 1.0, 0.0) for state in old.values()]
     new = carry_over(deployments, old, RateWindow)
-    assert [steering.view(state, 1.0) for state in new.values()] == before
+    assert [steering.view(state, 1.0, 0.0) for state in new.values()] == before
     assert [s.credential.members for s in new.values()] == [[s] for s in new.values()]
 
 
@@ -549,16 +549,18 @@ def test_the_administrator_disables_drains_enables_and_resets(
 
 
 def test_the_view_shows_it_all(make_state: MakeState, rng: random.Random) -> None:
-    state = make_state(limits=Limits(rpm=9))
+    state = make_state(limits=Limits(rpm=9), key="sk-0123456789abcdefgh")
     lease = started(state, 0.0, 50)
     first_event(lease, 0.5)
     finished(lease, 1.5, rng=rng, output_tokens=100)
     started(state, 2.0)
-    attempt(state, 2.0, UpstreamRateLimited("x", retry_after_s=10.0), rng, lasting=0.0)
-    assert steering.view(state, 3.0) == steering.DeploymentView(
+    attempt(state, 2.0, UpstreamRateLimited("Slow down.", retry_after_s=10.0), rng, lasting=0.0)
+    assert steering.view(state, 3.0, 1_795_000_000.5) == steering.DeploymentView(
         id="a/m",
         provider="a",
         model="m",
+        dialects=("openai",),
+        key="sk-…efgh",
         state="cooldown",
         in_flight=1,
         requests=3,
@@ -575,11 +577,24 @@ def test_the_view_shows_it_all(make_state: MakeState, rng: random.Random) -> Non
         priority=0,
         circuit="closed",
         circuit_openings=0,
+        warming_up_limit=None,
+        returns_at="2026-11-18T11:06:49.500Z",
         returns_in_s=9.0,
+        credential_refusals=0,
         ttft_ms=500.0,
         per_token_ms=10.0,
         error_share=0.0,
         last_error="rate_limit_exceeded",
+        last_error_message="Slow down.",
+        last_error_at="2026-11-18T11:06:39.500Z",
         last_error_ago_s=1.0,
+        last_used_at="2026-11-18T11:06:39.500Z",
         last_used_ago_s=1.0,
+        health_check=None,
     )
+
+
+def test_a_long_message_is_shortened(make_state: MakeState, rng: random.Random) -> None:
+    state = make_state()
+    attempt(state, 0.0, UpstreamFailed("x" * 5000), rng)
+    assert steering.view(state, 1.0, 0.0).last_error_message == "x" * 299 + "…"

@@ -34,14 +34,35 @@ class RetryDelays(Section, frozen=True, kw_only=True):
 
 
 class HealthCheck(Section, frozen=True, kw_only=True):
-    interval: Annotated[int, Meta(description="Seconds between two checks.", ge=1)] = 30
-    failure_threshold: Annotated[int, Meta(description="Failures that make it ill.", ge=1)] = 5
-    recovery_timeout: Annotated[int, Meta(description="Seconds until it is tried again.", ge=1)] = (
-        60
-    )
-    endpoint: Annotated[str | None, Meta(description="Path to ask.")] = None
+    interval: Annotated[
+        float, Meta(description="Seconds between two checks, give or take a tenth.", ge=1)
+    ] = 30
+    timeout: Annotated[float, Meta(description="Seconds that an answer may take.", gt=0, le=60)] = 5
+    failure_threshold: Annotated[
+        int, Meta(description="Failed checks in a row after which it gets no calls.", ge=1)
+    ] = 5
+    recovery_timeout: Annotated[
+        float,
+        Meta(
+            description="Seconds after the last failed check until a call tries it all the same; "
+            "a good check ends it at once.",
+            ge=1,
+        ),
+    ] = 60
+    endpoint: Annotated[
+        str | None,
+        Meta(
+            description="Path on its host, such as `/health`; unset is the list of models, which "
+            "costs nothing."
+        ),
+    ] = None
     expected_codes: Annotated[
-        tuple[Annotated[int, Meta(ge=100, le=599)], ...], Meta(description="Statuses of health.")
+        tuple[Annotated[int, Meta(ge=100, le=599)], ...],
+        Meta(
+            description="Statuses of a good answer. With an `endpoint` all others are failures, "
+            "without one only 408 and 5xx are.",
+            min_length=1,
+        ),
     ] = (200,)
 
 
@@ -199,8 +220,8 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     health_check: Annotated[
         HealthCheck | None,
         Meta(
-            description="Active checks.",
-            extra={"unused": "health is told from the answers; no request is made only to check"},
+            description="Ask it how it does, besides learning from its answers; never with a "
+            "completion. `{}` asks as the defaults say."
         ),
     ] = None
     settings: Annotated[ProviderSettings, Meta(description="What only some providers need.")] = (
