@@ -112,7 +112,7 @@ class App:
             events=self.integrations,
             meter=self.metrics,
             log=self.log,
-            fetcher=_fetcher(config.media, self.log),
+            fetcher=_fetcher(config.media),
             gate=_gate(config.server, self.metrics),
         )
         gate = self.gateway.gate
@@ -220,7 +220,7 @@ class App:
         old, self.config = self.config, loaded.config
         self.gateway.snapshot = snapshot
         if old.media != loaded.config.media:
-            self.gateway.media.use(_fetcher(loaded.config.media, self.log))
+            self.gateway.media.use(_fetcher(loaded.config.media))
         self._adopted(snapshot)
         fixed = [
             name
@@ -351,7 +351,7 @@ def _gate(server: ServerConfig, meter: Meters) -> Gate | None:
     )
 
 
-def _fetcher(media: MediaConfig, log: logging.Logger) -> MediaFetcher | None:
+def _fetcher(media: MediaConfig) -> MediaFetcher | None:
     if not media.fetch:
         return None
     return MediaFetcher(
@@ -369,7 +369,6 @@ def _fetcher(media: MediaConfig, log: logging.Logger) -> MediaFetcher | None:
             timeout_s=media.timeout,
             max_concurrent=media.max_concurrent,
         ),
-        log=log,
     )
 
 

@@ -21,6 +21,7 @@ from portico.routing.health import Transition
 from portico.stores.base import Journal
 from portico.types.call import Call
 from portico.types.http import HttpRequest
+from portico.types.media import Fetched, Unfetched
 
 MAX_REFUSALS_LOGGED_PER_S = 50
 STEPS = "steps"
@@ -55,7 +56,7 @@ class Gateway:
         self.events = events
         self.meter = meter
         self.gate = gate
-        self.media = Media(fetcher, meter.media)
+        self.media = Media(fetcher, self._media_fetched)
         self.shared = Coalescer()
         self.log = log
         self.clock = clock
@@ -77,6 +78,17 @@ class Gateway:
 
     def now_ms(self) -> int:
         return int(self.wall() * 1000)
+
+    def _media_fetched(self, call: Call, result: Fetched) -> None:
+        """A file that a request named by URL is here, or will not come: one figure, one line."""
+        if not isinstance(result, Unfetched):
+            self.meter.media("fetched")
+            return
+        self.meter.media(result.outcome)
+        if result.detail and self.may_log_refusal():
+            level = logging.WARNING if result.outcome == "refused" else logging.INFO
+            known = {"request_id": call.request_id, "key": call.principal.key_id}
+            self.log.log(level, "media not fetched: %s", result.detail, extra=known)
 
     def may_log_refusal(self) -> bool:
         """At most fifty lines a second about refused calls, and one that says how many were left

@@ -39,11 +39,11 @@ class MediaWanted(Exception):
 
 
 class Media:
-    """`fetcher` of `None` is off. `count` is told the outcome of each."""
+    """`fetcher` of `None` is off. `tell` hears the result for each file."""
 
-    def __init__(self, fetcher: Fetcher | None, count: Callable[[str], None]) -> None:
+    def __init__(self, fetcher: Fetcher | None, tell: Callable[[Call, Fetched], None]) -> None:
         self._fetcher = fetcher
-        self._count = count
+        self._tell = tell
         self._locks: dict[str, asyncio.Lock] = {}
 
     def use(self, fetcher: Fetcher | None) -> None:
@@ -70,11 +70,10 @@ class Media:
             found = await self._fetcher.fetch(missing, max(within_s, 0.0))
         results: dict[MediaUrl, DataSource | TextSource | MediaNotFetched] = {}
         for media, result in zip(missing, found, strict=True):
+            self._tell(call, result)
             if isinstance(result, Unfetched):
-                self._count(result.outcome)
                 results[media] = _error(call.request, media, result)
             else:
-                self._count("fetched")
                 results[media] = result
         return results
 

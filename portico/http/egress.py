@@ -68,11 +68,14 @@ _NEVER: Final = tuple(
 
 
 class EgressRefused(Exception):
-    """`reason` completes "it …": for the client, so it tells nothing of the inside network."""
+    """`reason` completes "it …": for the client, so it tells nothing of the inside network.
+    `detail` does, for the operator.
+    """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail or reason
 
 
 class EgressRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,14 +105,14 @@ class EgressRules(msgspec.Struct, frozen=True, kw_only=True):
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            raise EgressRefused(NOT_PUBLIC) from None
+            raise EgressRefused(NOT_PUBLIC, f"resolves to {text[:80]!r}") from None
         inner = _innermost(address)
         if inner in METADATA or address in METADATA:
-            raise EgressRefused(NOT_PUBLIC)
+            raise EgressRefused(NOT_PUBLIC, f"resolves to {address}, which hands out credentials")
         if any(inner in network or address in network for network in self.allow_networks):
             return
         if not (_is_public(address) and _is_public(inner)):
-            raise EgressRefused(NOT_PUBLIC)
+            raise EgressRefused(NOT_PUBLIC, f"resolves to {address}, which is not public")
 
 
 NOT_PUBLIC: Final = "is at a host without a public address"

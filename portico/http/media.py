@@ -9,7 +9,6 @@ once, on connections of their own that are dropped with it.
 import asyncio
 import base64
 import binascii
-import logging
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -65,13 +64,11 @@ class MediaFetcher:
         rules: EgressRules,
         limits: MediaLimits,
         *,
-        log: logging.Logger,
         resolver: Resolver | None = None,
         ssl_context: Callable[[], ssl.SSLContext] = client_context,
     ) -> None:
         self._rules = rules
         self._limits = limits
-        self._log = log
         self._resolver = resolver or Resolver()
         self._context = ssl_context()  # now, since it takes a while
         self._places = asyncio.Semaphore(limits.max_concurrent)
@@ -101,15 +98,16 @@ class MediaFetcher:
             async with asyncio.timeout(timeout_s), self._places:
                 return await self._follow(pool, media, allowance)
         except (TimeoutError, UpstreamTimeout):
-            return Unfetched("timeout", f"did not answer whole within {timeout_s:g} s")
+            outcome: FetchOutcome = "timeout"
+            reason = detail = f"did not answer whole within {timeout_s:g} s"
         except EgressRefused as refusal:
-            self._log.warning("media at %s refused: it %s", shown(media.url), refusal.reason)
-            return Unfetched("refused", refusal.reason)
+            outcome, reason, detail = "refused", refusal.reason, refusal.detail
         except _Failed as failure:
-            return Unfetched(failure.outcome, failure.reason)
+            outcome, reason, detail = failure.outcome, failure.reason, failure.reason
         except UpstreamError as error:
-            self._log.info("media at %s not fetched: %s", shown(media.url), error.message)
-            return Unfetched("failed", "cannot be reached, or broke off its answer")
+            outcome, reason = "failed", "cannot be reached, or broke off its answer"
+            detail = f"failed: {error.message}"
+        return Unfetched(outcome, reason, f"{shown(media.url)} {detail}")
 
     async def _follow(self, pool: HttpPool, media: MediaUrl, allowance: "_Allowance") -> Fetched:
         url = media.url
@@ -131,9 +129,9 @@ class MediaFetcher:
         try:
             found = await self._resolver.addresses(origin)
         except OSError as error:
-            raise EgressRefused(NOT_PUBLIC) from error
+            raise EgressRefused(NOT_PUBLIC, f"cannot be resolved: {error}") from error
         if not found:
-            raise EgressRefused(NOT_PUBLIC)
+            raise EgressRefused(NOT_PUBLIC, "resolves to nothing")
         for address in found:
             self._rules.check_address(address)
         return found[:_MAX_ADDRESSES]

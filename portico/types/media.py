@@ -23,10 +23,13 @@ class MediaUrl(msgspec.Struct, frozen=True):
 
 
 class Unfetched(msgspec.Struct, frozen=True):
-    """`reason` completes "the address …" for the client: no address of the inside, no URL."""
+    """`reason` completes "the address …" for the client: no address of the inside, no URL. `detail`
+    is for the operator's log; neither has a path or a query, which may hold secrets.
+    """
 
     outcome: FetchOutcome
     reason: str
+    detail: str = ""
 
 
 Fetched = DataSource | TextSource | Unfetched

@@ -3,13 +3,13 @@
 import asyncio
 import base64
 import gzip
-import logging
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 
 import pytest
+from msgspec.structs import replace
 
 from portico.http.egress import EgressRules, Network
 from portico.http.media import MediaFetcher, MediaLimits
@@ -22,7 +22,6 @@ from tests.http.harness import CERTIFICATES, Conversation, Provider, Script, ok,
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 PNG_DATA = DataSource("image/png", base64.b64encode(PNG).decode())
-LOG = logging.getLogger("portico.test")
 LIMITS = MediaLimits(
     max_files=4,
     max_file_bytes=100_000,
@@ -60,12 +59,17 @@ def fetcher(
         allow_networks=networks,
         deny_hosts=deny_hosts,
     )
-    return MediaFetcher(rules, limits, log=LOG, resolver=Resolver(look_up), ssl_context=trusts)
+    return MediaFetcher(rules, limits, resolver=Resolver(look_up), ssl_context=trusts)
 
 
 async def image(fetch: MediaFetcher, url: str) -> Fetched:
-    (found,) = await fetch.fetch([MediaUrl("image", url)], 60.0)
+    (found,) = plain(await fetch.fetch([MediaUrl("image", url)], 60.0))
     return found
+
+
+def plain(found: list[Fetched]) -> list[Fetched]:
+    """What the client may hear of it."""
+    return [replace(each, detail="") if isinstance(each, Unfetched) else each for each in found]
 
 
 def answering(*pieces: bytes) -> Script:
@@ -204,6 +208,26 @@ def test_what_is_not_public_is_refused_in_the_same_words(run: Run, url: str) -> 
 
     async def test() -> None:
         assert await image(fetcher(names=names), url) == NOT_PUBLIC
+
+    run(test())
+
+
+DETAILS = {
+    "http://inside.test/p?q=s": "http://inside.test resolves to 192.168.0.9, which is not public",
+    "http://169.254.169.254/p": "http://169.254.169.254 resolves to 169.254.169.254, which hands "
+    "out credentials",
+    "http://nowhere.test/": "http://nowhere.test cannot be resolved: no such name",
+    "http://user:pass@inside.test/": "the address holds a user name or password; leave them out",
+}
+
+
+@pytest.mark.parametrize(("url", "detail"), DETAILS.items())
+def test_the_operator_is_told_more_but_no_secret(run: Run, url: str, detail: str) -> None:
+    async def test() -> None:
+        fetch = fetcher(names={"inside.test": ["192.168.0.9"]})
+        (found,) = await fetch.fetch([MediaUrl("image", url)], 60.0)
+        assert isinstance(found, Unfetched)
+        assert found.detail == detail
 
     run(test())
 
@@ -391,7 +415,8 @@ def test_who_is_slow_is_left_at_the_time_limit(run: Run, said: bytes) -> None:
 
     async def test() -> None:
         async with provider(script) as up:
-            (found,) = await fetcher(up).fetch([MediaUrl("image", f"{up.origin}/")], 0.05)
+            asked = [MediaUrl("image", f"{up.origin}/")]
+            (found,) = plain(await fetcher(up).fetch(asked, 0.05))
             assert found == Unfetched("timeout", "did not answer whole within 0.05 s")
             await until(lambda: up.conversations[0].is_over)
 
@@ -407,7 +432,7 @@ def test_a_name_server_that_is_silent_costs_no_more_than_the_limit(run: Run) -> 
 
     async def test() -> None:
         fetch = fetcher(names=names)
-        (found,) = await fetch.fetch([MediaUrl("image", "http://slow.test/")], 0.05)
+        (found,) = plain(await fetch.fetch([MediaUrl("image", "http://slow.test/")], 0.05))
         assert found == Unfetched("timeout", "did not answer whole within 0.05 s")
         release.set()
 
@@ -427,7 +452,7 @@ def test_look_ups_are_bounded(run: Run) -> None:
             rules = EgressRules(
                 allow_http=True, ports=frozenset({up.origin.port}), allow_networks=LOOPBACK
             )
-            fetch = MediaFetcher(rules, LIMITS, log=LOG, resolver=resolver)
+            fetch = MediaFetcher(rules, LIMITS, resolver=resolver)
             url = f"http://a.test:{up.origin.port}/"
             first = asyncio.ensure_future(image(fetch, url))
             await asyncio.sleep(0)
@@ -447,7 +472,7 @@ def test_all_files_of_a_request_share_one_allowance(run: Run) -> None:
     async def test() -> None:
         async with provider(answering(ok(body))) as up:
             urls = [MediaUrl("image", f"{up.origin}/{n}") for n in range(2)]
-            found = await fetcher(up).fetch(urls, 60.0)
+            found = plain(await fetcher(up).fetch(urls, 60.0))
         too_large = Unfetched("too_large", "is one of several with more than 150000 bytes together")
         data = DataSource("image/png", base64.b64encode(body).decode())
         assert sorted(map(repr, found)) == sorted(map(repr, [data, too_large]))
@@ -528,9 +553,8 @@ def test_each_kind_comes_as_what_it_is(
 
     async def test() -> None:
         async with provider(answering(*pieces)) as up:
-            (found,) = await fetcher(up).fetch(
-                [MediaUrl(asked.kind, f"{up.origin}{asked.url}")], 60.0
-            )
+            media = MediaUrl(asked.kind, f"{up.origin}{asked.url}")
+            (found,) = plain(await fetcher(up).fetch([media], 60.0))
         assert found == expected
 
     run(test())

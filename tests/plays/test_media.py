@@ -419,6 +419,7 @@ def test_an_address_of_the_inside_is_refused(url: str, tmp_path: Path) -> None:
         assert (answer.status, answer.error["code"]) == (400, "media_not_fetched")
         assert ups[0].requests == []
         assert outcomes(running) == {"refused": 1.0}
+        assert "WARNING portico media not fetched: " in running.log
 
     play(tmp_path, story, OLLAMA_CHAT)
 
