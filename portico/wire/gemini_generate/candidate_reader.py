@@ -59,13 +59,17 @@ class CandidateReader:
         self.finish_reason: str | None = None
         self.extra: JsonObject = {}
 
+    def goes_on(self, part: Part, events: list[Event]) -> bool:
+        """Take the part, if it is no more than the next words of the block that is open."""
+        if not part.text or part.thought_signature is not None:
+            return False
+        if self._open_kind != ("thinking" if part.thought else "text"):
+            return False
+        self._grow(part.text, events)
+        return True
+
     def read(self, part: Part, raw: JsonObject, path: str, events: list[Event]) -> None:
         """`raw` is looked at only for parts that are not plain."""
-        if part.text and part.thought_signature is None:
-            kind = "thinking" if part.thought else "text"
-            if self._open_kind == kind:
-                self._grow(part.text, events)
-                return
         block = read_part(part, raw, path, self._ids, self._home)
         match block:
             case None:

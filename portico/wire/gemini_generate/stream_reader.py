@@ -6,6 +6,7 @@ the end of the body, and some models give a finish reason in every chunk; so fin
 known when the body is closed. Survived: usage-only chunks, blocked prompts, errors at any point.
 """
 
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -62,14 +63,23 @@ class _Chunk(msgspec.Struct, rename="camel"):
 
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
-_EXTRA: Final = (
-    ("finish_message", "finishMessage"),
-    ("safety_ratings", "safetyRatings"),
-    ("citation_metadata", "citationMetadata"),
-    ("grounding_metadata", "groundingMetadata"),
-    ("url_context_metadata", "urlContextMetadata"),
-    ("avg_logprobs", "avgLogprobs"),
-    ("token_count", "tokenCount"),
+_MORE: Final = attrgetter(
+    "finish_message",
+    "safety_ratings",
+    "citation_metadata",
+    "grounding_metadata",
+    "url_context_metadata",
+    "avg_logprobs",
+    "token_count",
+)
+_MORE_KEYS: Final = (
+    "finishMessage",
+    "safetyRatings",
+    "citationMetadata",
+    "groundingMetadata",
+    "urlContextMetadata",
+    "avgLogprobs",
+    "tokenCount",
 )
 
 
@@ -187,16 +197,16 @@ class GenerateStreamReader:
             reader = CandidateReader(candidate.index, self._ids, self._home)
             self._candidates[candidate.index] = reader
         if candidate.content is not None:
-            path = f"candidates[{place}].content.parts"
             for i, part in enumerate(candidate.content.parts or ()):
+                if reader.goes_on(part, events):
+                    continue
                 raw = {} if is_plain(part) else _raw_part(payload, place, i)
-                reader.read(part, raw, f"{path}[{i}]", events)
+                reader.read(part, raw, f"candidates[{place}].content.parts[{i}]", events)
         if candidate.logprobs_result is not None:
             reader.read_logprobs(candidate.logprobs_result, events)
         if candidate.finish_reason:
             reader.finish_reason = candidate.finish_reason
-        for field, key in _EXTRA:
-            value = getattr(candidate, field)
+        for value, key in zip(_MORE(candidate), _MORE_KEYS, strict=True):
             if value is not None:
                 reader.extra[key] = value
 

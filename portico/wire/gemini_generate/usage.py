@@ -52,7 +52,9 @@ def normal(fields: UsageFields) -> Usage | None:
     prompt = (fields.prompt_token_count or 0) + tool_use
     cached = min(fields.cached_content_token_count or 0, prompt)
     cached_audio = min(_of(fields.cache_tokens_details, "AUDIO"), cached)
-    asked = (fields.prompt_tokens_details or []) + (fields.tool_use_prompt_tokens_details or [])
+    asked = fields.prompt_tokens_details
+    if fields.tool_use_prompt_tokens_details:
+        asked = (asked or []) + fields.tool_use_prompt_tokens_details
     audio = max(_of(asked, "AUDIO") - cached_audio, 0)
     image = max(_of(asked, "IMAGE") - _of(fields.cache_tokens_details, "IMAGE"), 0)
     said = fields.candidates_token_count or 0
@@ -75,7 +77,11 @@ def normal(fields: UsageFields) -> Usage | None:
 
 
 def _of(details: list[_Modality] | None, modality: str) -> int:
-    return sum(detail.token_count for detail in details or () if detail.modality == modality)
+    total = 0
+    for detail in details or ():
+        if detail.modality == modality:
+            total += detail.token_count
+    return total
 
 
 def read_usage(value: Any) -> Usage | None:
