@@ -101,7 +101,7 @@ def _remarks(row: ProviderRow) -> Iterable[str]:
     if row.settings:
         yield "Settings: " + ", ".join(_setting(*pair) for pair in row.settings.items()) + "."
     if row.instead_of_key:
-        names = " and ".join(f"`{name}`" for name in row.instead_of_key)
-        yield f"Instead of a key: {names}."
+        ways = (" and ".join(f"`{name}`" for name in way) for way in row.instead_of_key)
+        yield f"Instead of a key: {', or '.join(ways)}."
     if row.notes:
         yield row.notes

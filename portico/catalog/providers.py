@@ -65,7 +65,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     custom_tools: bool = False
     cloud_credentials: bool = False
     settings: dict[str, tuple[str, ...]] = {}
-    instead_of_key: tuple[str, ...] = ()
+    instead_of_key: tuple[tuple[str, ...], ...] = ()
     prices: tuple[str, ...] = ()
     notes: str = ""
 

@@ -42,10 +42,10 @@ class SettingsOf:
     def check_instead_of_key(self) -> None:
         """Raises ConfigError unless there are settings that stand in for the key that is not."""
         row = self._row
-        if row.instead_of_key and all(name in self._values for name in row.instead_of_key):
+        if any(all(name in self._values for name in way) for way in row.instead_of_key):
             return
-        others = " and ".join(f"`settings.{name}`" for name in row.instead_of_key)
-        other = f", or give {others}" if others else ""
+        ways = (" and ".join(f"`settings.{name}`" for name in way) for way in row.instead_of_key)
+        other = "".join(f", or give {way}" for way in ways)
         raise ConfigError(f"no api_key; give one here, or set {' or '.join(row.key_env)}{other}.")
 
     def filled_form(self) -> str | None:

@@ -17,6 +17,7 @@ from portico.http.tokens_aws_sso import Write
 from portico.http.tokens_azure import find_azure
 from portico.http.tokens_google import find_google
 from portico.http.tokens_oauth import find_databricks
+from portico.http.tokens_snowflake import find_snowflake
 from portico.types.credential import Credential
 from portico.types.deployment import Provider
 
@@ -132,5 +133,7 @@ def find_source(
             return find_azure(environ, pool=pool, direct=direct, read=read)
         case "databricks":
             return find_databricks(provider, pool=pool)
+        case "snowflake":
+            return find_snowflake(provider, pool=pool, read=read)
         case _:
             return None

@@ -6,13 +6,14 @@ https://docs.cloud.google.com/docs/authentication/application-default-credential
 needs the `cryptography` package: `pip install portico[gcp]`; all else needs nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from portico.errors import ConfigError, UpstreamAuthentication, UpstreamError
 from portico.http.base import Pool
+from portico.http.rsa_keys import load_rsa_key
 from portico.http.token_request import (
     LOCAL,
     Read,
@@ -25,6 +26,7 @@ from portico.http.token_request import (
     text,
 )
 from portico.providers.google_jwt import SCOPE, TOKEN_URI, ServiceAccount, assertion
+from portico.providers.jwt import Sign
 from portico.types.credential import AccessToken
 from portico.types.secret import Secret
 
@@ -32,8 +34,6 @@ METADATA: Final = "http://metadata.google.internal"
 _JWT_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _EXCHANGE_GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
-
-Sign = Callable[[bytes], bytes]
 
 
 class TokenSource(Protocol):
@@ -212,24 +212,13 @@ def source_of(content: str, *, pool: Pool, read: Read) -> TokenSource:
 
 
 def rsa_signer(private_key: Secret) -> Sign:
-    """RSASSA-PKCS1-v1_5 with SHA-256, by the optional package `cryptography`."""
-    try:
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    except ImportError:
-        raise ConfigError(
-            "a Google service account's key needs the package `cryptography`: install "
-            "portico[gcp], or use workload identity or the metadata server"
-        ) from None
-    try:
-        key = serialization.load_pem_private_key(private_key.reveal().encode(), password=None)
-    except (ValueError, TypeError):
-        raise ConfigError(
-            "the `private_key` of Google's credentials file is not a PEM key"
-        ) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConfigError("the `private_key` of Google's credentials file is not an RSA key")
-    return lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+    key = load_rsa_key(
+        private_key,
+        "the `private_key` of Google's credentials file",
+        extra="portico[gcp]",
+        otherwise="use workload identity or the metadata server",
+    )
+    return key.sign
 
 
 def _token(answer: Mapping[str, Any], now: float, who: str) -> AccessToken:

@@ -1,22 +1,19 @@
 """The assertion with which a Google service account asks for an access token; signing is injected.
 
 https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests
-(2026-11-23). RS256 needs RSA, which the standard library has not: whoever calls brings `sign`.
+(2026-11-23).
 """
 
-import base64
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from portico.providers.jwt import Sign, signed_token
 from portico.types.secret import Secret
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105
 LIFETIME_S: Final = 3600
-
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 class ServiceAccount(msgspec.Struct, frozen=True):
@@ -28,8 +25,8 @@ class ServiceAccount(msgspec.Struct, frozen=True):
     token_uri: str = TOKEN_URI
 
 
-def assertion(account: ServiceAccount, now: float, sign: Callable[[bytes], bytes]) -> str:
-    """A JSON Web Token, good for an hour; `sign` is RSASSA-PKCS1-v1_5 with SHA-256."""
+def assertion(account: ServiceAccount, now: float, sign: Sign) -> str:
+    """A JSON Web Token, good for an hour."""
     issued = int(now)
     header = {"alg": "RS256", "typ": "JWT"}
     if account.private_key_id:
@@ -41,9 +38,4 @@ def assertion(account: ServiceAccount, now: float, sign: Callable[[bytes], bytes
         "iat": issued,
         "exp": issued + LIFETIME_S,
     }
-    signed = b".".join(_base64url(_ENCODER.encode(part)) for part in (header, claims))
-    return b".".join((signed, _base64url(sign(signed)))).decode()
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+    return signed_token(header, claims, sign)

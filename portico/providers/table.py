@@ -11,6 +11,7 @@ from portico.providers import (
     gemini,
     ollama,
     replicate,
+    snowflake,
     vertex_ai,
 )
 from portico.providers.base import Preparer
@@ -27,6 +28,7 @@ PREPARERS: Final[dict[str, Preparer]] = {
     "gemini": gemini,
     "ollama": ollama,
     "replicate": replicate,
+    "snowflake": snowflake,
     "vertex_ai": vertex_ai,
 }
 
@@ -54,6 +56,7 @@ _PLAIN_ENDS: Final = {
     "databricks": "",
     "gemini": "",
     "ollama": "/v1",
+    "snowflake": "",
     "vertex_ai": "/endpoints/openapi",
 }
 """Addresses that lead straight to an OpenAI-compatible endpoint, by their end."""

@@ -77,6 +77,8 @@ _NO_MODEL: Final = re.compile(
     r"|endpointormodel\.notfound",
     re.IGNORECASE,
 )
+_UNKNOWN_MODEL: Final = re.compile(r"unknown model \"[^\"]{1,200}\"\.?", re.IGNORECASE)
+"""Snowflake's whole message for a model that the account's region has not; the status is 400."""
 _SAYS_NOTHING: Final = re.compile(
     r"[0-9]*|(?:resource_?)?not_?found(?:_?error)?|invalid_request_error|error", re.IGNORECASE
 )
@@ -240,7 +242,7 @@ def _lacks_model(said: _Said) -> bool:
     """Is it this deployment's model that is not there, rather than something the client named?"""
     if said.status not in (400, 404) or said.param not in (None, "model"):
         return False
-    if _NO_MODEL.search(said.words):
+    if _NO_MODEL.search(said.words) or _UNKNOWN_MODEL.fullmatch(said.text):
         return True
     if said.status != 404 or not _SAYS_NOTHING.fullmatch(said.code or ""):
         return False

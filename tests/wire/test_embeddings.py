@@ -113,6 +113,11 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         {"inputText": "one", "dimensions": 256},
         ["input_type", "truncate", "user", "seed"],
     ),
+    "snowflake_embed": (
+        {"model": "m", "text": ["one", "two"]},
+        {"model": "m", "text": ["one"]},
+        ["input_type", "dimensions", "truncate", "user", "seed"],
+    ),
     "ollama_embed": (
         {"model": "m", "input": ["one", "two"]},
         {"model": "m", "input": ["one"], "dimensions": 256, "truncate": True},
@@ -191,6 +196,23 @@ ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
             "embeddingsByType": {"float": [0.5, -0.25]},
         },
         EmbeddingResponse(dialect="titan_embed", vectors=VECTORS[:1], usage=USED),
+    ),
+    "snowflake_embed": (
+        {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": 1, "embedding": [[1.0, 0]]},
+                {"object": "embedding", "index": 0, "embedding": [[0.5, -0.25]]},
+            ],
+            "model": "m-2",
+            "usage": {"total_tokens": 7},
+        },
+        EmbeddingResponse(
+            dialect="snowflake_embed",
+            vectors=VECTORS,
+            model="m-2",
+            usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
+        ),
     ),
     "ollama_embed": (
         {

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from portico.wire.embeddings import bedrock_cohere, cohere, gemini, ollama, openai, titan, voyage
+from portico.wire.embeddings import (
+    bedrock_cohere,
+    cohere,
+    gemini,
+    ollama,
+    openai,
+    snowflake,
+    titan,
+    voyage,
+)
 from portico.wire.embeddings.base import EmbeddingClientDialect, EmbeddingDialect
 
 _ALL: Final[tuple[EmbeddingDialect, ...]] = (
@@ -13,6 +22,7 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     titan,
     bedrock_cohere,
     ollama,
+    snowflake,
 )
 
 EMBEDDING_CLIENTS: Final[dict[str, EmbeddingClientDialect]] = {openai.NAME: openai}
@@ -26,6 +36,7 @@ ERRORS_OF: Final = {
     titan.NAME: "bedrock_converse",
     bedrock_cohere.NAME: "bedrock_converse",
     ollama.NAME: "openai_chat",
+    snowflake.NAME: "openai_chat",
 }
 """The chat dialect that reads the errors of an embedding dialect's provider."""
 
@@ -34,7 +45,7 @@ _BY_CHAT: Final = {
     "cohere_chat": cohere.NAME,
     "ollama_chat": ollama.NAME,
 }
-_BY_TYPE: Final = {"voyage": voyage.NAME}
+_BY_TYPE: Final = {"snowflake": snowflake.NAME, "voyage": voyage.NAME}
 
 
 def embedding_dialect(provider_type: str, chat_dialect: str, model: str) -> str | None:
