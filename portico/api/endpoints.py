@@ -55,6 +55,7 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         path="/embeddings",
         operation="embedding",
         dialect="openai_chat",
+        shape="openai_embeddings",
         summary="Vectors for texts.",
     ),
     InferenceEndpoint(
@@ -70,7 +71,8 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         path="/rerank",
         operation="rerank",
         dialect="openai_chat",
-        summary="Order documents by what they say about a query.",
+        shape="rerank_v1",
+        summary="Order documents by what they say about a query, as at Jina or Cohere, version 1.",
     ),
     InferenceEndpoint(
         name="image_generations",
@@ -103,6 +105,30 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         summary="Cohere's chat, version 2, whole or streamed.",
     ),
     InferenceEndpoint(
+        name="cohere_embed",
+        path="/v2/embed",
+        operation="embedding",
+        dialect="cohere_chat",
+        shape="cohere_embed",
+        summary="Vectors for texts and pictures, as Cohere's clients ask for them.",
+    ),
+    InferenceEndpoint(
+        name="cohere_embed_v1",
+        path="/v1/embed",
+        operation="embedding",
+        dialect="cohere_chat",
+        shape="cohere_embed_v1",
+        summary="The same in Cohere's version 1.",
+    ),
+    InferenceEndpoint(
+        name="cohere_rerank",
+        path="/v2/rerank",
+        operation="rerank",
+        dialect="cohere_chat",
+        shape="cohere_rerank",
+        summary="Order documents by what they say about a query, as at Cohere.",
+    ),
+    InferenceEndpoint(
         name="ollama_chat",
         path="/api/chat",
         operation="chat",
@@ -125,6 +151,24 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         idle_tag=OLLAMA_TAG,
         summary="Ollama's answer to one prompt; streamed unless `stream` is false.",
     ),
+    InferenceEndpoint(
+        name="ollama_embed",
+        path="/api/embed",
+        operation="embedding",
+        dialect="ollama_chat",
+        shape="ollama_embed",
+        idle_tag=OLLAMA_TAG,
+        summary="Vectors for texts, as Ollama's clients ask for them.",
+    ),
+    InferenceEndpoint(
+        name="ollama_embeddings",
+        path="/api/embeddings",
+        operation="embedding",
+        dialect="ollama_chat",
+        shape="ollama_embeddings",
+        idle_tag=OLLAMA_TAG,
+        summary="One vector for one text, as Ollama's older clients ask for it.",
+    ),
 )
 """Under their own paths alone, as the clients of Cohere and Ollama know them."""
 
@@ -143,12 +187,30 @@ GEMINI_COUNT_TOKENS = InferenceEndpoint(
     dialect="gemini_generate",
     summary="How long a prompt is, in Gemini's form; estimated where no provider counts.",
 )
+EMBED_CONTENT = InferenceEndpoint(
+    name="embed_content",
+    path="/models/{model}:embedContent",
+    operation="embedding",
+    dialect="gemini_generate",
+    shape="gemini_embed_one",
+    summary="One vector for one content, as Gemini's clients ask for it.",
+)
+BATCH_EMBED_CONTENTS = InferenceEndpoint(
+    name="batch_embed_contents",
+    path="/models/{model}:batchEmbedContents",
+    operation="embedding",
+    dialect="gemini_generate",
+    shape="gemini_embed",
+    summary="Vectors for several contents, as Gemini's clients ask for them.",
+)
 GEMINI_PREFIXES = ("/v1beta/models/", "/v1/models/")
 """Where Gemini clients look for models; after them comes `<model>:<verb>`."""
 GEMINI_VERBS = {
     "generateContent": (GENERATE_CONTENT, False),
     "streamGenerateContent": (GENERATE_CONTENT, True),
     "countTokens": (GEMINI_COUNT_TOKENS, False),
+    "embedContent": (EMBED_CONTENT, False),
+    "batchEmbedContents": (BATCH_EMBED_CONTENTS, False),
 }
 """Verbs that are calls, and whether they stream."""
 
@@ -156,7 +218,12 @@ CALLS: tuple[tuple[str, InferenceEndpoint], ...] = (
     *((PREFIXES[0] + endpoint.path, endpoint) for endpoint in INFERENCE),
     *(
         ("/v1beta" + endpoint.path, endpoint)
-        for endpoint in (GENERATE_CONTENT, GEMINI_COUNT_TOKENS)
+        for endpoint in (
+            GENERATE_CONTENT,
+            GEMINI_COUNT_TOKENS,
+            EMBED_CONTENT,
+            BATCH_EMBED_CONTENTS,
+        )
     ),
     *((endpoint.path, endpoint) for endpoint in ROOTED),
 )

@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from portico.engine import vectors
 from portico.engine.addressing import PATHS, address
 from portico.engine.conversations import Conversations, Keeper, Unnamed
 from portico.engine.media import filled
 from portico.engine.snapshot import Target
-from portico.engine.vectors import Embedded, Ranked, embedded, is_foreign, ranked
+from portico.engine.vectors import Embedded, Ranked
 from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.providers.base import Task
 from portico.types.call import Call
@@ -38,6 +39,7 @@ from portico.wire.base import (
     refuse,
 )
 from portico.wire.custom_tools import Restorer, custom_names, restore, wrap
+from portico.wire.embeddings.base import NativeVectors
 from portico.wire.media import EVERY_KIND, may_have_urls, refuse_but_media, without_urls
 from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
@@ -146,7 +148,7 @@ def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     fetched first.
     """
     endpoint = call.endpoint
-    if endpoint.operation in ("embedding", "rerank") and is_foreign(call, target.deployment):
+    if endpoint.operation in ("embedding", "rerank"):
         return _vectors(call, target)
     spoken = target.dialect_for(endpoint.dialect)
     if _bytes_pass(call, target.deployment.provider, spoken, conversations):
@@ -283,13 +285,44 @@ def _adapted(call: Call, provider: Provider, body: bytes) -> bytes:
     return body
 
 
-def _vectors(call: Call, target: Target) -> Embedded | Ranked:
+def _vectors(call: Call, target: Target) -> Straight | Embedded | Ranked:
+    deployment = target.deployment
+    name = vectors.spoken(call, deployment)
+    if vectors.passes(call, deployment, name):
+        native = vectors.native(call)
+        return _straight(call, target) if native is None else _same(call, target, native)
+    operation = call.endpoint.operation
+
     def to(dialect: str, body: bytes) -> HttpRequest:
-        task = Task(call.endpoint.operation, dialect, path=call.endpoint.path)
+        task = Task(operation, dialect, path=_VECTOR_PATHS[operation])
         return address(call, target, task, body, ())
 
-    make = embedded if call.endpoint.operation == "embedding" else ranked
-    return make(call, target.deployment, to, refuse if _refuses_unsupported(call) else None)
+    make = vectors.embedded if operation == "embedding" else vectors.ranked
+    return make(call, deployment, name, to, refuse if _refuses_unsupported(call) else None)
+
+
+_VECTOR_PATHS: dict[Operation, str] = {"embedding": "/embeddings", "rerank": "/rerank"}
+"""Where OpenAI, and whoever speaks alike, is asked."""
+
+
+def _same(call: Call, target: Target, native: NativeVectors) -> Straight:
+    """Vectors and ranks whose bytes pass, in other words than OpenAI's."""
+    endpoint = call.endpoint
+    body = call.request.body
+    if native.rename is not None:
+        body = native.rename(body, target.deployment.model)
+    else:
+        body = envelope.splice(body, call.envelope, target.model_json, add_usage=False)
+    is_ollamas = endpoint.dialect == OLLAMA
+    path = endpoint.path if is_ollamas else _VECTOR_PATHS[endpoint.operation]
+    task = Task(endpoint.operation, native.dialect, path=path, method=native.method)
+    return Straight(
+        address(call, target, task, _adapted(call, target.deployment.provider, body), ()),
+        None,
+        endpoint.operation,
+        vectors.read_error(native.dialect),
+        read_usage=native.read_usage,
+    )
 
 
 def _counted(call: Call, target: Target, spoken: str) -> Counted:

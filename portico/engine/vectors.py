@@ -1,11 +1,12 @@
-"""Embeddings and rerank between OpenAI-shaped clients and providers that say it differently.
+"""Embeddings and rerank, between clients and providers that say it in their own ways.
 
 The same idea as a translated chat: the request is read once, written for this provider, and the
 answer is read and written back. Where a provider takes few inputs at once, one call becomes several
-requests, sent one after the other, and one answer.
+requests, sent one after the other, and one answer. Where both sides say it alike, bytes pass.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -18,15 +19,18 @@ from portico.types.rerank import RerankRequest
 from portico.types.usage import Usage
 from portico.wire.base import Dropped, Unsupported
 from portico.wire.embeddings import table as embeddings
-from portico.wire.embeddings.base import EmbeddingDialect, batches, count, join
+from portico.wire.embeddings.base import EmbeddingDialect, NativeVectors, batches, count, join
 from portico.wire.rerank import table as rerank
 from portico.wire.rerank.base import RerankDialect, checked
 from portico.wire.table import PROVIDER_DIALECTS
 
-_CLIENT = "openai_embeddings"
-_RERANK_CLIENT = "cohere_rerank"
-
-_OPENAI_SHAPED = frozenset({"openai_chat", "openai_responses"})
+_OPENAI_SHAPED: Final = frozenset({"openai_chat", "openai_responses"})
+_OPENAI: Final = "openai_embeddings"
+_RERANK_V1: Final = "rerank_v1"
+_VOYAGES: Final = (b'"output_dimension"', b'"output_dtype"', b'"truncation"')
+"""What only a client of Voyage's says at the place that it shares with OpenAI's."""
+_COHERES: Final = (b'"max_tokens_per_doc"', b'"max_chunks_per_doc"', b'"rank_fields"')
+"""What a client of Cohere's says to rank, and Jina does not know."""
 
 Address = Callable[[str, bytes], HttpRequest]
 """Makes the request to the provider out of the dialect's name and a body."""
@@ -38,6 +42,8 @@ class Embedded(msgspec.Struct):
     upstream: HttpRequest
     more: tuple[HttpRequest, ...]
     dialect: EmbeddingDialect
+    shape: str
+    id: str
     asked: EmbeddingRequest
     parts: tuple[EmbeddingRequest, ...]
     answers: list[HttpResponse] = []
@@ -54,8 +60,8 @@ class Embedded(msgspec.Struct):
             for answer, part in zip(self.answers, self.parts, strict=True)
         ]
         joined = join(read)
-        client = embeddings.EMBEDDING_CLIENTS[_CLIENT]
-        return client.write_response(joined, request=self.asked), joined.usage
+        client = embeddings.EMBEDDING_SHAPES[self.shape]
+        return client.write_response(joined, request=self.asked, id=self.id), joined.usage
 
 
 class Ranked(msgspec.Struct):
@@ -63,6 +69,8 @@ class Ranked(msgspec.Struct):
 
     upstream: HttpRequest
     dialect: RerankDialect
+    shape: str
+    id: str
     asked: RerankRequest
     more: tuple[HttpRequest, ...] = ()
     answers: list[HttpResponse] = []
@@ -77,18 +85,22 @@ class Ranked(msgspec.Struct):
         (answer,) = self.answers
         read = self.dialect.read_response(answer.body, headers=answer.head.headers)
         ranked = checked(read, self.asked)
-        client = rerank.RERANK_CLIENTS[_RERANK_CLIENT]
-        return client.write_response(ranked, request=self.asked), ranked.usage
+        client = rerank.RERANK_SHAPES[self.shape]
+        return client.write_response(ranked, request=self.asked, id=self.id), ranked.usage
 
 
-def is_foreign(call: Call, deployment: Deployment) -> bool:
-    """Are these vectors asked of a provider that does not say it as clients do?"""
-    dialect, type = _family(deployment), deployment.provider.type
-    if dialect not in _OPENAI_SHAPED:
-        return True
-    if call.endpoint.operation == "embedding":
-        return embeddings.embedding_dialect(type, dialect, "") != _CLIENT
-    return rerank.rerank_dialect(type, dialect) != _RERANK_CLIENT
+def spoken(call: Call, deployment: Deployment) -> str:
+    """What the deployment speaks when it is asked for vectors, or to rank.
+
+    Raises `NotSupported` for one that makes no vectors.
+    """
+    family, type = _family(deployment), deployment.provider.type
+    if call.endpoint.operation == "rerank":
+        return rerank.rerank_dialect(type, family)
+    name = embeddings.embedding_dialect(type, family, deployment.model)
+    if name is None:
+        raise NotSupported(f"{deployment.id} makes no embeddings; ask for an embedding model.")
+    return name
 
 
 def _family(deployment: Deployment) -> str:
@@ -97,34 +109,63 @@ def _family(deployment: Deployment) -> str:
     return next((dialect for dialect in speaks if dialect in _OPENAI_SHAPED), speaks[0])
 
 
+def passes(call: Call, deployment: Deployment, name: str) -> bool:
+    """Does the client say it as the deployment does, which speaks `name`?"""
+    shape = call.endpoint.shape
+    if shape == _RERANK_V1:
+        if name == "jina_rerank":
+            return not any(mark in call.request.body for mark in _COHERES)
+        return name == "cohere_rerank" and _family(deployment) in _OPENAI_SHAPED
+    if shape == _OPENAI:
+        is_voyages = name == "voyage_embed" and any(one in call.request.body for one in _VOYAGES)
+        return name == _OPENAI or is_voyages
+    found = native(call)
+    return found is not None and found.dialect == name
+
+
+def native(call: Call) -> NativeVectors | None:
+    """How bytes of this shape pass, where they do not as OpenAI's do."""
+    shape = call.endpoint.shape or ""
+    return embeddings.NATIVE_VECTORS.get(shape) or rerank.NATIVE_RANKS.get(shape)
+
+
+def read_error(name: str) -> Callable[[HttpHead, bytes], UpstreamError]:
+    """Who reads the errors of providers that speak `name`."""
+    chat = embeddings.ERRORS_OF.get(name) or rerank.ERRORS_OF[name]
+    return PROVIDER_DIALECTS[chat].read_error
+
+
 def embedded(
-    call: Call, deployment: Deployment, address: Address, unsupported: Unsupported | None
+    call: Call,
+    deployment: Deployment,
+    name: str,
+    address: Address,
+    unsupported: Unsupported | None,
 ) -> Embedded:
-    """Raises `NotSupported` for a deployment that makes no vectors. What cannot be said goes to
-    `unsupported`; without one it is dropped and named.
-    """
-    family = _family(deployment)
-    name = embeddings.embedding_dialect(deployment.provider.type, family, deployment.model)
-    if name is None:
-        raise NotSupported(f"{deployment.id} makes no embeddings; ask for an embedding model.")
+    """What cannot be said goes to `unsupported`; without one it is dropped and named."""
     dialect = embeddings.EMBEDDING_DIALECTS[name]
-    asked = embeddings.EMBEDDING_CLIENTS[_CLIENT].read_request(call.request.body)
+    shape = call.endpoint.shape or _OPENAI
+    asked = embeddings.EMBEDDING_SHAPES[shape].read_request(call.request.body)
     wanted = msgspec.structs.replace(asked, model=deployment.model)
     parts = batches(wanted, dialect.MAX_INPUTS)
     write = unsupported or _dropping(call)
     first, *more = [address(name, dialect.write_request(part, unsupported=write)) for part in parts]
-    return Embedded(first, tuple(more), dialect, asked, parts)
+    return Embedded(first, tuple(more), dialect, shape, call.request_id, asked, parts)
 
 
 def ranked(
-    call: Call, deployment: Deployment, address: Address, unsupported: Unsupported | None
+    call: Call,
+    deployment: Deployment,
+    name: str,
+    address: Address,
+    unsupported: Unsupported | None,
 ) -> Ranked:
-    name = rerank.rerank_dialect(deployment.provider.type, _family(deployment))
     dialect = rerank.RERANK_DIALECTS[name]
-    asked = rerank.RERANK_CLIENTS[_RERANK_CLIENT].read_request(call.request.body)
+    shape = call.endpoint.shape or _RERANK_V1
+    asked = rerank.RERANK_SHAPES[shape].read_request(call.request.body)
     wanted = msgspec.structs.replace(asked, model=deployment.model)
     body = dialect.write_request(wanted, unsupported=unsupported or _dropping(call))
-    return Ranked(address(name, body), dialect, asked)
+    return Ranked(address(name, body), dialect, shape, call.request_id, asked)
 
 
 def _dropping(call: Call) -> Unsupported:

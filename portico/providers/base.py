@@ -21,6 +21,8 @@ class Task(msgspec.Struct, frozen=True):
     stream: bool = False
     path: str | None = None
     """Where OpenAI has it, such as `/chat/completions`; `None` for what OpenAI has not."""
+    method: str | None = None
+    """What a model in the path shall do, where an operation may be said in several ways."""
 
 
 class Preparer(Protocol):

@@ -24,7 +24,7 @@ def prepare(
     timeouts: Timeouts,
 ) -> HttpRequest:
     provider = deployment.provider
-    method = GEMINI_METHODS.get(task.operation)
+    method = task.method or GEMINI_METHODS.get(task.operation)
     if task.dialect not in ("gemini_generate", "gemini_embed") or method is None:
         raise no_address(task, provider)
     if task.stream and task.operation == "chat":

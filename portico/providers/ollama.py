@@ -13,7 +13,7 @@ from portico.types.credential import Credential
 from portico.types.deployment import Deployment
 from portico.types.http import Headers, HttpRequest, Timeouts
 
-_PATHS: Final = {"chat": "/api/chat", "completion": "/api/generate", "embedding": "/api/embed"}
+_PATHS: Final = {"chat": "/api/chat", "embedding": "/api/embed"}
 _LINES: Final = (b"application/x-ndjson", b"application/json")
 
 
@@ -34,7 +34,8 @@ def prepare(
     passed: tuple[bytes, ...] = TRACE
     is_own = task.dialect in ("ollama_chat", "ollama_embed")
     if is_own:
-        path = _PATHS.get(task.operation)
+        has_own = task.path is not None and task.path.startswith("/api/")
+        path = task.path if has_own else _PATHS.get(task.operation)
     elif task.dialect == "anthropic_messages" and task.operation == "chat":
         path, passed = "/v1/messages", ANTHROPIC_FORWARDED
         add_anthropic_version(fields, forwarded, provider.headers)

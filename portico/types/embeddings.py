@@ -7,8 +7,18 @@ import msgspec
 from portico.types.chat import DataSource, JsonObject, UrlSource
 from portico.types.usage import Usage
 
-EmbeddingInput = str | tuple[int, ...] | DataSource | UrlSource
-"""A text, a text as token ids of the model's own tokenizer, or a picture."""
+Part = str | DataSource | UrlSource
+"""A text or a picture."""
+
+
+class Mixed(msgspec.Struct, frozen=True):
+    """Texts and pictures that become one vector together."""
+
+    parts: tuple[Part, ...]
+
+
+EmbeddingInput = Part | tuple[int, ...] | Mixed
+"""What becomes one vector; numbers are a text as token ids of the model's own tokenizer."""
 
 Purpose = Literal[
     "query", "document", "similarity", "classification", "clustering", "code_query", "verification"
@@ -16,18 +26,23 @@ Purpose = Literal[
 """What the vectors are for; many models make different ones for a question and what answers it."""
 
 
+Encoding = Literal["float", "base64", "int8", "uint8", "binary", "ubinary"]
+"""How the client wants the vectors; those after the second have fewer bits than the floats, and
+only their provider makes them."""
+
+
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`dialect` is the one it was read from, the only one that `extra` goes to.
 
-    `encoding` is how the client wants the vectors; `truncate` what to do with inputs that are too
-    long, `none` being to refuse them.
+    Each vector is wanted in all of the `encodings`; `truncate` is what to do with inputs that are
+    too long, `none` being to refuse them.
     """
 
     dialect: str
     model: str
     inputs: tuple[EmbeddingInput, ...]
     dimensions: int | None = None
-    encoding: Literal["float", "base64"] = "float"
+    encodings: tuple[Encoding, ...] = ("float",)
     purpose: Purpose | None = None
     truncate: Literal["none", "start", "end"] | None = None
     user: str | None = None

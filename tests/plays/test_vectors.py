@@ -1,8 +1,11 @@
 """Vectors and ranks from providers that say it in their own words."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import uvloop
 
 from tests.harness import (
@@ -66,6 +69,211 @@ def test_one_call_becomes_as_many_requests_as_the_provider_needs(tmp_path: Path)
             await running.settled()
             (record,) = running.journal()
             assert len(record.attempts) == 1
+
+    uvloop.run(play())
+
+
+COHERES = {
+    "id": "1",
+    "embeddings": {"float": [[0.5, 0.25]]},
+    "meta": {"billed_units": {"input_tokens": 3}},
+}
+GEMINIS = {"embeddings": [{"values": [0.5, 0.25]}], "usageMetadata": {"promptTokenCount": 3}}
+OLLAMAS = {"model": "up", "embeddings": [[0.5, 0.25]], "prompt_eval_count": 3}
+OPENAIS = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}],
+    "model": "up",
+    "usage": {"prompt_tokens": 3, "total_tokens": 3},
+}
+PROVIDERS: dict[str, tuple[str, str, Any]] = {
+    # provider type: what more its row says, where it is asked, what it answers
+    "openai": ("", "/embeddings", OPENAIS),
+    "cohere": (", dialect: cohere_chat", "/v2/embed", COHERES),
+    "gemini": (", dialect: gemini_generate", "/models/up:batchEmbedContents", GEMINIS),
+    "ollama": (", dialect: ollama_chat", "/api/embed", OLLAMAS),
+}
+CONTENT = {"parts": [{"text": "a"}]}
+ASKED: dict[str, tuple[dict[str, Any], Callable[[Any], Any]]] = {
+    # path: what is asked, where the answer has its vector
+    "/v1/embeddings": ({"model": "m", "input": ["a"]}, lambda told: told["data"][0]["embedding"]),
+    "/v2/embed": (
+        {"model": "m", "texts": ["a"], "input_type": "search_query", "embedding_types": ["float"]},
+        lambda told: told["embeddings"]["float"][0],
+    ),
+    "/v1/embed": (
+        {"model": "m", "texts": ["a"], "input_type": "search_query"},
+        lambda told: told["embeddings"][0],
+    ),
+    "/v1beta/models/m:embedContent": (
+        {"content": CONTENT},
+        lambda told: told["embedding"]["values"],
+    ),
+    "/v1beta/models/m:batchEmbedContents": (
+        {"requests": [{"model": "models/m", "content": CONTENT}]},
+        lambda told: told["embeddings"][0]["values"],
+    ),
+    "/api/embed": ({"model": "m:latest", "input": "a"}, lambda told: told["embeddings"][0]),
+    "/api/embeddings": ({"model": "m", "prompt": "a"}, lambda told: told["embedding"]),
+}
+SAME = {
+    ("/v1/embeddings", "openai"),
+    ("/v2/embed", "cohere"),
+    ("/v1beta/models/m:embedContent", "gemini"),
+    ("/v1beta/models/m:batchEmbedContents", "gemini"),
+    ("/api/embed", "ollama"),
+    ("/api/embeddings", "ollama"),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("path", ASKED)
+def test_every_client_has_vectors_of_every_provider(
+    path: str, provider: str, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        more, target, told = PROVIDERS[provider]
+        asked, vector = ASKED[path]
+        async with (
+            upstream(replying(whole(json.dumps(told).encode()))) as up,
+            gateway(tmp_path, config(provider, up.url, "up", more)) as running,
+        ):
+            answer = await running.ask(http(asked, path=path))
+            assert answer.status == 200, answer.body
+            (sent,) = up.requests
+            if (path, provider) in SAME:
+                assert answer.json() == told
+                verb = path.partition(":")[2]
+                here = f"/models/up:{verb}" if verb else path.replace("/v1/", "/")
+                assert sent.target.endswith(here)
+                plain = json.dumps(asked).replace('"m:latest"', '"m"').replace("models/m", "m")
+                passed = sent.body.decode().replace("models/up", "up")
+                assert json.loads(passed) == json.loads(plain.replace('"m"', '"up"'))
+            else:
+                assert vector(answer.json()) == [0.5, 0.25]
+                assert sent.target.endswith(target)
+            await running.settled()
+            (record,) = running.journal()
+            usage = record.attempts[0].usage
+            assert usage is not None
+            assert (record.operation, usage.input_tokens, usage.estimated) == (
+                "embedding",
+                3,
+                False,
+            )
+            running.check_balance()
+
+    uvloop.run(play())
+
+
+def test_token_ids_reach_only_their_own_tokenizer(tmp_path: Path) -> None:
+    async def play() -> None:
+        body = {"model": "m", "input": [[1, 2], [3]]}
+        for provider, status in (("openai", 200), ("cohere", 400), ("gemini", 400)):
+            more, _, told = PROVIDERS[provider]
+            async with (
+                upstream(replying(whole(json.dumps(told).encode()))) as up,
+                gateway(tmp_path / provider, config(provider, up.url, "up", more)) as running,
+            ):
+                answer = await running.ask(http(body, path="/v1/embeddings"))
+                assert answer.status == status
+                if status == 400:
+                    assert answer.error["code"] == "unsupported_parameter"
+                    assert up.requests == []
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_errors_are_said_in_the_clients_shape(path: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(replying(whole(b'{"error":{"message":"no such thing"}}', 400))) as up,
+            gateway(tmp_path, config("openai", up.url, "up")) as running,
+        ):
+            answer = await running.ask(http(ASKED[path][0], path=path))
+            assert answer.status == 400
+            told = answer.json()
+            if path.startswith("/api/"):
+                assert told == {"error": "no such thing"}
+            elif path.endswith("/embed"):
+                assert told == {"message": "no such thing"}
+            else:
+                assert told["error"]["message"] == "no such thing"
+
+    uvloop.run(play())
+
+
+def test_a_client_of_voyage_passes_to_voyage_as_it_is(tmp_path: Path) -> None:
+    async def play() -> None:
+        told = {**OPENAIS, "usage": {"total_tokens": 3}}
+        own = {"input": ["a"], "model": "m", "truncation": True, "output_dtype": "int8"}
+        async with (
+            upstream(replying(whole(json.dumps(told).encode()))) as up,
+            gateway(tmp_path, config("voyage", up.url, "up")) as running,
+        ):
+            answer = await running.ask(http(own, path="/v1/embeddings"))
+            assert answer.json() == told
+            assert up.requests[0].json() == {**own, "model": "up"}
+            openai = {"input": ["a"], "model": "m", "dimensions": 64, "encoding_format": "float"}
+            answer = await running.ask(http(openai, path="/v1/embeddings"))
+            assert answer.json()["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
+            assert up.requests[1].json() == {
+                "model": "up",
+                "input": ["a"],
+                "output_dimension": 64,
+            }
+
+    uvloop.run(play())
+
+
+RANKED = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
+
+
+@pytest.mark.parametrize("path", ["/v2/rerank", "/v1/rerank"])
+def test_cohere_ranks_for_its_own_clients(path: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        told = {"results": RANKED, "meta": {"billed_units": {"search_units": 1}}, "novel": 1}
+        async with (
+            upstream(replying(whole(json.dumps(told).encode()))) as up,
+            gateway(tmp_path, config("cohere", up.url, "up", ", dialect: cohere_chat")) as running,
+        ):
+            body = {"model": "m", "query": "q", "documents": ["a", "b"], "priority": 5}
+            answer = await running.ask(http(body, path=path))
+            (sent,) = up.requests
+            assert sent.target == "/v2/rerank"
+            if path == "/v2/rerank":
+                assert answer.json() == told
+                assert sent.json() == {**body, "model": "up"}
+            else:
+                assert answer.json()["results"] == RANKED
+                assert answer.headers["x-portico-dropped-params"] == "priority"
+            await running.settled()
+            (record,) = running.journal()
+            usage = record.attempts[0].usage
+            assert usage is not None
+            assert (record.operation, usage.searches) == ("rerank", 1)
+
+    uvloop.run(play())
+
+
+def test_jina_ranks_for_its_own_clients(tmp_path: Path) -> None:
+    async def play() -> None:
+        told = {"model": "j", "results": RANKED, "usage": {"total_tokens": 15}, "novel": 1}
+        async with (
+            upstream(replying(whole(json.dumps(told).encode()))) as up,
+            gateway(tmp_path, config("jina", up.url, "up")) as running,
+        ):
+            body = {"model": "m", "query": "q", "documents": [{"image": "u"}, "b"]}
+            answer = await running.ask(http(body, path="/v1/rerank"))
+            assert answer.json() == told
+            assert up.requests[0].json() == {**body, "model": "up"}
+            cohere = {"model": "m", "query": "q", "documents": ["a", "b"]}
+            answer = await running.ask(http({**cohere, "max_tokens_per_doc": 9}, path="/v1/rerank"))
+            assert answer.json()["results"] == RANKED
+            assert up.requests[1].json()["max_doc_length"] == 9
+            answer = await running.ask(http(cohere, path="/v2/rerank"))
+            assert answer.json()["meta"]["api_version"] == {"version": "2"}
 
     uvloop.run(play())
 

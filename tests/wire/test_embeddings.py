@@ -25,7 +25,7 @@ RICH = EmbeddingRequest(
     model="m",
     inputs=("one",),
     dimensions=256,
-    encoding="base64",
+    encodings=("base64",),
     purpose="query",
     truncate="end",
     user="u",
@@ -328,9 +328,10 @@ def test_a_request_survives_reading_and_writing() -> None:
         "user": "u",
         "input_type": "passage",
         "truncate": "END",
+        "novel": 1,
     }
     request = openai.read_request(json.dumps(fields).encode())
-    assert request.purpose == "document"
+    assert (request.purpose, request.truncate) == ("document", "end")
     assert json.loads(openai.write_request(request, unsupported=refuse)) == fields
 
 
@@ -345,6 +346,7 @@ def test_a_request_survives_reading_and_writing() -> None:
         ({"input": "a", "encoding_format": "int8"}, "encoding_format"),
         ({"input": "a", "input_type": "poem"}, "input_type"),
         ({"input": "a", "dimensions": "many"}, "dimensions"),
+        ({"input": "a", "truncate": "middle"}, "truncate"),
     ],
 )
 def test_a_bad_request_says_where(fields: Any, param: str) -> None:
@@ -353,14 +355,43 @@ def test_a_bad_request_says_where(fields: Any, param: str) -> None:
     assert raised.value.param == param
 
 
+@pytest.mark.parametrize(
+    ("fields", "canonical"),
+    [
+        ({"task": "retrieval.query", "truncate": True}, {"purpose": "query", "truncate": "end"}),
+        ({"task": "separation", "truncate": False}, {"purpose": "clustering", "truncate": "none"}),
+        ({"output_dimension": 64, "truncation": True}, {"dimensions": 64, "truncate": "end"}),
+    ],
+)
+def test_words_of_jina_and_voyage_are_understood(fields: Any, canonical: Any) -> None:
+    request = openai.read_request(json.dumps({"model": "m", "input": "a", **fields}).encode())
+    plain = EmbeddingRequest(
+        dialect="openai_embeddings",
+        model="m",
+        inputs=("a",),
+        extra={f"~{field}": value for field, value in fields.items()},
+        **canonical,
+    )
+    assert request == plain
+    assert json.loads(openai.write_request(request, unsupported=refuse)).items() >= fields.items()
+
+
+def test_a_task_that_nobody_else_has_is_named() -> None:
+    body = {"model": "m", "input": "a", "task": "sing", "late_chunking": True}
+    dropped = Dropped()
+    request = openai.read_request(json.dumps(body).encode())
+    EMBEDDING_DIALECTS["gemini_embed"].write_request(request, unsupported=dropped)
+    assert dropped.names == ["late_chunking", "task"]
+
+
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 @pytest.mark.parametrize("given", [VECTORS[0], as_base64(VECTORS[0])], ids=["floats", "base64"])
 def test_vectors_are_given_as_the_client_wants_them(encoding: Any, given: Any) -> None:
     request = EmbeddingRequest(
-        dialect="openai_embeddings", model="m", inputs=("a",), encoding=encoding
+        dialect="openai_embeddings", model="m", inputs=("a",), encodings=(encoding,)
     )
     response = EmbeddingResponse(dialect="x", vectors=(given,), usage=USED)
-    assert json.loads(openai.write_response(response, request=request)) == {
+    assert json.loads(openai.write_response(response, request=request, id="1")) == {
         "object": "list",
         "data": [
             {

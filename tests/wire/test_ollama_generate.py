@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from portico.errors import InvalidRequest, UpstreamUnavailable
 from portico.types.chat import (
@@ -37,6 +38,8 @@ from portico.types.usage import Usage
 from portico.wire.base import Dropped, ReplyContext, refuse
 from portico.wire.ollama_chat import dialect, generate, loading
 from portico.wire.openai_chat import dialect as openai_chat
+from portico.wire.table import PROVIDER_DIALECTS
+from tests.wire.test_fuzz import fuzz, mutated
 
 NOW = 1_795_420_000
 MOMENT = "2026-11-23T07:46:40Z"
@@ -129,6 +132,29 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read(**fields)
     assert caught.value.param == param
+
+
+SAMPLE = {
+    "model": "m",
+    "prompt": "a",
+    "system": "b",
+    "images": ["c"],
+    "options": {"temperature": 0, "stop": ["x"], "num_predict": -1},
+    "format": {"type": "object"},
+    "think": True,
+    "suffix": "d",
+}
+
+
+@fuzz
+@given(mutated(SAMPLE))
+def test_any_request_is_read_or_refused(body: Any) -> None:
+    try:
+        asked = generate.read_request(json.dumps(body).encode())
+    except InvalidRequest:
+        return
+    for provider in PROVIDER_DIALECTS.values():
+        provider.write_request(asked, unsupported=Dropped())
 
 
 def answer(*content: Text | Thinking | ToolCall) -> ChatResponse:

@@ -9,7 +9,12 @@ from portico.types.usage import Usage
 from portico.wire.base import Dropped, refuse
 from portico.wire.rerank import cohere
 from portico.wire.rerank.base import checked
-from portico.wire.rerank.table import ERRORS_OF, RERANK_DIALECTS, rerank_dialect
+from portico.wire.rerank.table import (
+    ERRORS_OF,
+    RERANK_DIALECTS,
+    RERANK_SHAPES,
+    rerank_dialect,
+)
 from portico.wire.table import PROVIDER_DIALECTS
 
 PLAIN = RerankRequest(dialect="test", model="m", query="q", documents=("a", "b"))
@@ -178,7 +183,7 @@ def test_clients_are_answered_in_coheres_shape_whoever_ranked(name: str) -> None
         top_n=1,
         return_documents=True,
     )
-    told = json.loads(cohere.write_response(checked(response, asked), request=asked))
+    told = json.loads(cohere.write_response(checked(response, asked), request=asked, id="1"))
     document = {"text": "b"}
     assert told["results"] == [{"index": 1, "relevance_score": 0.9, "document": document}]
     again = cohere.read_response(json.dumps(told).encode(), headers={})
@@ -190,7 +195,7 @@ def test_clients_are_answered_in_coheres_shape_whoever_ranked(name: str) -> None
 
 
 def test_documents_are_not_sent_back_unasked() -> None:
-    told = cohere.write_response(ANSWERS["jina_rerank"][1], request=PLAIN)
+    told = cohere.write_response(ANSWERS["jina_rerank"][1], request=PLAIN, id="1")
     assert b"document" not in told
 
 
@@ -218,3 +223,62 @@ def test_a_deployment_has_its_dialect(type: str, chat: str, name: str) -> None:
 def test_errors_are_read_by_a_dialect_that_exists() -> None:
     assert ERRORS_OF.keys() == RERANK_DIALECTS.keys()
     assert set(ERRORS_OF.values()) <= PROVIDER_DIALECTS.keys()
+
+
+def test_version_1_and_jina_are_asked_and_answered_at_one_place() -> None:
+    body = {
+        "model": "m",
+        "query": "q",
+        "documents": ["a", {"text": "b"}],
+        "return_documents": True,
+        "max_doc_length": 100,
+        "truncation": False,
+        "max_chunks_per_doc": 3,
+    }
+    shape = RERANK_SHAPES["rerank_v1"]
+    asked = shape.read_request(json.dumps(body).encode())
+    assert asked == RerankRequest(
+        dialect="rerank_v1",
+        model="m",
+        query="q",
+        documents=("a", "b"),
+        return_documents=True,
+        max_tokens_per_document=100,
+        truncate=False,
+        extra={"max_chunks_per_doc": 3},
+    )
+    dropped = Dropped()
+    cohere.write_request(asked, unsupported=dropped)
+    assert dropped.names == ["truncation", "max_chunks_per_doc"]
+    response = RerankResponse(
+        dialect="voyage_rerank",
+        results=(RerankResult(1, 0.9),),
+        usage=Usage(input_tokens=5, output_tokens=0),
+    )
+    assert json.loads(shape.write_response(response, request=asked, id="call-1")) == {
+        "id": "call-1",
+        "model": "m",
+        "results": [{"index": 1, "relevance_score": 0.9, "document": {"text": "b"}}],
+        "meta": {
+            "api_version": {"version": "1"},
+            "tokens": {"input_tokens": 5},
+            "billed_units": {"input_tokens": 5},
+        },
+        "usage": {"total_tokens": 5},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "usage"),
+    [
+        (
+            b'{"results":[],"meta":{"billed_units":{"search_units":2}}}',
+            Usage(input_tokens=0, output_tokens=0, searches=2),
+        ),
+        (b'{"results":[]}', None),
+        (b'{"meta":5}', None),
+        (b"oops", None),
+    ],
+)
+def test_usage_of_ranks_that_pass(body: bytes, usage: Usage | None) -> None:
+    assert cohere.read_usage(body) == usage

@@ -229,14 +229,16 @@ def _read_part(raw: Any, path: str) -> Block:
         return OpaqueBlock(NAME, raw)
     part = convert(raw, _Content, path)
     if part.image_url is not None:
-        found = _DATA_URL.match(part.image_url.url)
-        if found is None:
-            return Image(UrlSource(part.image_url.url), part.image_url.detail)
-        data = DataSource(found.group(1).lower(), part.image_url.url[found.end() :])
-        return Image(data, part.image_url.detail)
+        return Image(read_image_url(part.image_url.url), part.image_url.detail)
     if part.text is None:
         raise MalformedError(f"a part of type `{part.type}` needs `{part.type}`", path)
     return Text(part.text)
+
+
+def read_image_url(url: str) -> DataSource | UrlSource:
+    """A picture in the URL itself, or where it is."""
+    found = _DATA_URL.match(url)
+    return UrlSource(url) if found is None else DataSource(found[1].lower(), url[found.end() :])
 
 
 _DATA_URL: Final = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)

@@ -8,7 +8,7 @@ import array
 import base64
 import binascii
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from portico.errors import UpstreamProtocol
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Vector
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported
+from portico.wire.base import Unsupported, refuse
 from portico.wire.json_io import MalformedError
 
 
@@ -36,17 +36,32 @@ class EmbeddingDialect(Protocol):
         """Raises UpstreamProtocol for what is no answer, and for vectors that are none."""
 
 
-class EmbeddingClientDialect(Protocol):
+class WriteResponse(Protocol):
+    """`id` names the answer where the provider gave no id."""
+
+    def __call__(
+        self, response: EmbeddingResponse, /, *, request: EmbeddingRequest, id: str
+    ) -> bytes: ...
+
+
+class EmbeddingShape(msgspec.Struct, frozen=True):
     """What clients speak to us."""
 
-    @property
-    def NAME(self) -> str: ...  # noqa: N802
+    read_request: Callable[[bytes], EmbeddingRequest]
+    write_response: WriteResponse
 
-    def read_request(self, body: bytes, /) -> EmbeddingRequest: ...
 
-    def write_response(
-        self, response: EmbeddingResponse, /, *, request: EmbeddingRequest
-    ) -> bytes: ...
+class NativeVectors(msgspec.Struct, frozen=True):
+    """A client's shape that passes as bytes to providers of its `dialect`.
+
+    `rename` puts the provider's name of the model into a body that has it in places of its own;
+    `method` is what the address ends with, where the dialect has it so.
+    """
+
+    dialect: str
+    read_usage: Callable[[bytes], Usage | None]
+    rename: Callable[[bytes, str], bytes] | None = None
+    method: str | None = None
 
 
 def batches(request: EmbeddingRequest, limit: int | None) -> tuple[EmbeddingRequest, ...]:
@@ -91,6 +106,14 @@ def count(response: EmbeddingResponse, request: EmbeddingRequest) -> EmbeddingRe
             "vectors"
         )
     return response
+
+
+def only_floats(request: EmbeddingRequest, name: str, unsupported: Unsupported) -> None:
+    """Name the encodings that are none of floats, and refuse a request for nothing else."""
+    others = [one for one in request.encodings if one not in ("float", "base64")]
+    if others:
+        tell = unsupported if len(others) < len(request.encodings) else refuse
+        tell("embedding_types", name)
 
 
 def as_floats(vector: Vector) -> list[float]:

@@ -10,16 +10,23 @@ from typing import Any, Final
 import msgspec
 
 from portico.types.chat import DataSource, UrlSource
-from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Purpose
+from portico.types.embeddings import (
+    EmbeddingInput,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    Mixed,
+    Purpose,
+)
 from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "cohere_embed"
 MAX_INPUTS: Final = 96
 
-_TYPES: Final[dict[Purpose, str]] = {
+INPUT_TYPES: Final[dict[Purpose, str]] = {
     "query": "search_query",
     "document": "search_document",
     "classification": "classification",
@@ -46,7 +53,12 @@ class _Answer(msgspec.Struct):
     meta: _Meta | None = None
 
 
+class _Used(msgspec.Struct):
+    meta: _Meta | None = None
+
+
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_USED: Final = msgspec.json.Decoder(_Used)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
@@ -59,11 +71,12 @@ def write_fields(request: EmbeddingRequest, unsupported: Unsupported, name: str)
     if all(isinstance(item, str) for item in request.inputs):
         written["texts"] = list(request.inputs)
     else:
-        written["inputs"] = [{"content": [_part(item, name)]} for item in request.inputs]
+        written["inputs"] = [{"content": _parts(item, name)} for item in request.inputs]
     purpose = request.purpose
-    if purpose is not None and purpose not in _TYPES:
+    if purpose is not None and purpose not in INPUT_TYPES:
         unsupported("input_type", name)
-    written["input_type"] = _TYPES.get(purpose or "document", "search_document")
+    written["input_type"] = INPUT_TYPES.get(purpose or "document", "search_document")
+    only_floats(request, name, unsupported)
     written["embedding_types"] = ["float"]
     if request.dimensions is not None:
         written["output_dimension"] = request.dimensions
@@ -75,11 +88,16 @@ def write_fields(request: EmbeddingRequest, unsupported: Unsupported, name: str)
     return written
 
 
+def _parts(item: EmbeddingInput, name: str) -> list[dict[str, Any]]:
+    parts = item.parts if isinstance(item, Mixed) else (item,)
+    return [_part(part, name) for part in parts]
+
+
 def _part(item: object, name: str) -> dict[str, Any]:
     match item:
         case str():
             return {"type": "text", "text": item}
-        case DataSource(media_type, data):
+        case DataSource(media_type, data) if media_type.startswith("image/"):
             url = f"data:{media_type};base64,{data}"
         case UrlSource(url):
             pass
@@ -93,6 +111,25 @@ def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
     return read_answer(body, NAME)
 
 
+def read_usage(body: bytes) -> Usage | None:
+    """The usage of an answer that passes; one of the wrong shape counts as none."""
+    try:
+        meta = _USED.decode(body).meta
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if meta is None else _usage(meta.billed_units)
+
+
+def _usage(billed: _Billed | None) -> Usage | None:
+    if billed is None or (billed.input_tokens is None and billed.image_tokens is None):
+        return None
+    return Usage(
+        input_tokens=int(billed.input_tokens or 0),
+        input_image_tokens=int(billed.image_tokens or 0),
+        output_tokens=0,
+    )
+
+
 def read_answer(body: bytes, name: str, tokens: int | None = None) -> EmbeddingResponse:
     """`tokens` is what the platform counted, where the body does not say."""
     answer = decoded(_ANSWER, body)
@@ -100,12 +137,7 @@ def read_answer(body: bytes, name: str, tokens: int | None = None) -> EmbeddingR
     vectors = found if isinstance(found, list) else found.floats
     if vectors is None:
         raise MalformedError("there are no vectors of floats", "embeddings.float").from_provider()
-    billed = (answer.meta.billed_units if answer.meta is not None else None) or _Billed()
     usage = None if tokens is None else Usage(input_tokens=tokens, output_tokens=0)
-    if billed.input_tokens is not None or billed.image_tokens is not None:
-        usage = Usage(
-            input_tokens=int(billed.input_tokens or 0),
-            input_image_tokens=int(billed.image_tokens or 0),
-            output_tokens=0,
-        )
+    if answer.meta is not None:
+        usage = _usage(answer.meta.billed_units) or usage
     return EmbeddingResponse(dialect=name, vectors=tuple(vectors), id=answer.id, usage=usage)

@@ -8,16 +8,23 @@ from typing import Any, Final
 import msgspec
 
 from portico.types.chat import DataSource
-from portico.types.embeddings import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Purpose
+from portico.types.embeddings import (
+    EmbeddingInput,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    Mixed,
+    Purpose,
+)
 from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "gemini_embed"
 MAX_INPUTS: Final = 100
 
-_TASKS: Final[dict[Purpose, str]] = {
+TASKS: Final[dict[Purpose, str]] = {
     "query": "RETRIEVAL_QUERY",
     "document": "RETRIEVAL_DOCUMENT",
     "similarity": "SEMANTIC_SIMILARITY",
@@ -32,39 +39,54 @@ class _Embedding(msgspec.Struct):
     values: list[float]
 
 
-class _Usage(msgspec.Struct, rename="camel"):
+class _Counts(msgspec.Struct, rename="camel"):
     prompt_token_count: int | None = None
+
+
+class _Used(msgspec.Struct, rename="camel"):
+    usage_metadata: _Counts | None = None
 
 
 class _Answer(msgspec.Struct, rename="camel"):
     embeddings: list[_Embedding] | None = None
     embedding: _Embedding | None = None
-    usage_metadata: _Usage | None = None
+    usage_metadata: _Counts | None = None
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_USED: Final = msgspec.json.Decoder(_Used)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    model = request.model if "/" in request.model else f"models/{request.model}"
+    model = resource(request.model)
     shared: dict[str, Any] = {}
     if request.purpose is not None:
-        shared["taskType"] = _TASKS[request.purpose]
+        shared["taskType"] = TASKS[request.purpose]
     if request.dimensions is not None:
         shared["outputDimensionality"] = request.dimensions
     if request.truncate is not None:
         unsupported("truncate", NAME)
     if request.user is not None:
         unsupported("user", NAME)
+    only_floats(request, NAME, unsupported)
     drop_extra(request.extra, NAME, unsupported)
     return encode(
         {
             "requests": [
-                {"model": model, "content": {"parts": [_part(item)]}, **shared}
+                {"model": model, "content": {"parts": _parts(item)}, **shared}
                 for item in request.inputs
             ]
         }
     )
+
+
+def resource(model: str) -> str:
+    return model if "/" in model else f"models/{model}"
+
+
+def _parts(item: EmbeddingInput) -> list[dict[str, Any]]:
+    parts = item.parts if isinstance(item, Mixed) else (item,)
+    return [_part(part) for part in parts]
 
 
 def _part(item: EmbeddingInput) -> dict[str, Any]:
@@ -78,6 +100,21 @@ def _part(item: EmbeddingInput) -> dict[str, Any]:
             raise AssertionError("refused")
 
 
+def read_usage(body: bytes) -> Usage | None:
+    """The usage of an answer that passes; one of the wrong shape counts as none."""
+    try:
+        used = _USED.decode(body).usage_metadata
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return _usage(used)
+
+
+def _usage(used: _Counts | None) -> Usage | None:
+    if used is None or used.prompt_token_count is None:
+        return None
+    return Usage(input_tokens=used.prompt_token_count, output_tokens=0)
+
+
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
     answer = decoded(_ANSWER, body)
     found = answer.embeddings
@@ -85,10 +122,8 @@ def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
         if answer.embedding is None:
             raise MalformedError("there are no `embeddings`").from_provider()
         found = [answer.embedding]
-    used = answer.usage_metadata
-    tokens = used.prompt_token_count if used is not None else None
     return EmbeddingResponse(
         dialect=NAME,
         vectors=tuple(embedding.values for embedding in found),
-        usage=None if tokens is None else Usage(input_tokens=tokens, output_tokens=0),
+        usage=_usage(answer.usage_metadata),
     )

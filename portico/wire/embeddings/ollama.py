@@ -11,6 +11,7 @@ from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "ollama_embed"
@@ -23,7 +24,12 @@ class _Answer(msgspec.Struct):
     prompt_eval_count: int | None = None
 
 
+class _Used(msgspec.Struct):
+    prompt_eval_count: int | None = None
+
+
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_USED: Final = msgspec.json.Decoder(_Used)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
@@ -42,8 +48,18 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     ):
         if is_said:
             unsupported(field, NAME)
+    only_floats(request, NAME, unsupported)
     drop_extra(request.extra, NAME, unsupported)
     return encode(written)
+
+
+def read_usage(body: bytes) -> Usage | None:
+    """The usage of an answer that passes; one of the wrong shape counts as none."""
+    try:
+        tokens = _USED.decode(body).prompt_eval_count
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if tokens is None else Usage(input_tokens=tokens, output_tokens=0)
 
 
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:

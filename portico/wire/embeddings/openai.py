@@ -1,8 +1,10 @@
 """Embeddings of OpenAI, both sides.
 
 https://developers.openai.com/api/docs/api-reference/embeddings/create (2026-11-23). Beside
-OpenAI's own fields `input_type` is read, which other providers of this dialect share: in Cohere's
-words (`search_query`), Voyage's (`query`) or NVIDIA's (`passage`).
+OpenAI's own fields those of other providers of this shape are read: `input_type` in Cohere's words
+(`search_query`), Voyage's (`query`) or NVIDIA's (`passage`); Jina's `task` and `truncate`; Voyage's
+`output_dimension` and `truncation` (https://docs.voyageai.com/reference/embeddings-api and
+https://api.jina.ai/redoc#tag/embeddings, 2026-11-23).
 """
 
 from typing import Any, Final, Literal
@@ -18,8 +20,8 @@ from portico.types.embeddings import (
 )
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import as_base64, as_floats
+from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import as_base64, as_floats, only_floats
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -45,12 +47,27 @@ PURPOSES: Final[dict[str, Purpose]] = {
 }
 
 
+TASKS: Final[dict[str, Purpose]] = {
+    "retrieval.query": "query",
+    "retrieval.passage": "document",
+    "text-matching": "similarity",
+    "classification": "classification",
+    "separation": "clustering",
+    "code.query": "code_query",
+    "code.passage": "document",
+}
+
+
 class _Request(msgspec.Struct):
     model: str
     input: str | list[Any]
     dimensions: int | None = None
     encoding_format: Literal["float", "base64"] | None = None
     input_type: str | None = None
+    task: str | None = None
+    output_dimension: int | None = None
+    truncation: bool | None = None
+    truncate: bool | str | None = None
     user: str | None = None
 
 
@@ -72,6 +89,7 @@ class _Answer(msgspec.Struct):
 
 
 _KNOWN: Final = fields_of(_Request)
+_OTHER_WORDS: Final = ("input_type", "task", "output_dimension", "truncation", "truncate")
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
@@ -89,15 +107,38 @@ def read_request(body: bytes, /) -> EmbeddingRequest:
             dialect=NAME,
             model=asked.model,
             inputs=_read_inputs(asked.input),
-            dimensions=asked.dimensions,
-            encoding=asked.encoding_format or "float",
-            purpose=purpose,
+            dimensions=asked.dimensions or asked.output_dimension,
+            encodings=(asked.encoding_format or "float",),
+            purpose=purpose or TASKS.get(asked.task or ""),
+            truncate=_read_truncate(asked),
             user=asked.user,
-            extra=unknown(raw, _KNOWN)
-            | ({} if asked.input_type is None else {"~input_type": asked.input_type}),
+            extra=_extra(raw, asked),
         )
     except MalformedError as problem:
         raise problem.from_client() from None
+
+
+def _extra(raw: dict[str, Any], asked: _Request) -> dict[str, Any]:
+    """Words that others than OpenAI have for what is canonical are kept as they were said."""
+    extra = unknown(raw, _KNOWN)
+    for field in _OTHER_WORDS:
+        if raw.get(field) is not None:
+            is_read = field != "task" or asked.task in TASKS
+            extra[f"~{field}" if is_read else field] = raw[field]
+    return extra
+
+
+def _read_truncate(asked: _Request) -> Literal["none", "start", "end"] | None:
+    given = asked.truncation if asked.truncate is None else asked.truncate
+    match given:
+        case bool():
+            return "end" if given else "none"
+        case str():
+            word = given.lower()
+            if word not in ("none", "start", "end"):
+                raise MalformedError("expected true, false, `NONE`, `START` or `END`", "truncate")
+            return word  # type: ignore[return-value]
+    return None
 
 
 def _read_inputs(given: str | list[Any]) -> tuple[EmbeddingInput, ...]:
@@ -124,13 +165,13 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     written: dict[str, Any] = {"model": request.model}
     inputs = request.inputs
     if not all(isinstance(item, str | tuple) for item in inputs):
-        unsupported("input.image", NAME)
-        inputs = tuple(item for item in inputs if isinstance(item, str | tuple))
+        refuse("input.image", NAME)
     written["input"] = list(inputs)
-    if request.dimensions is not None:
+    only_floats(request, NAME, unsupported)
+    if request.dimensions is not None and "~output_dimension" not in request.extra:
         written["dimensions"] = request.dimensions
-    if request.encoding != "float":
-        written["encoding_format"] = request.encoding
+    if request.encodings == ("base64",):
+        written["encoding_format"] = "base64"
     if request.user is not None:
         written["user"] = request.user
     if is_own:
@@ -175,8 +216,8 @@ def _in_order(items: list[_Item]) -> tuple[Vector, ...]:
     return tuple(item.embedding for item in items)
 
 
-def write_response(response: EmbeddingResponse, /, *, request: EmbeddingRequest) -> bytes:
-    encoded = as_base64 if request.encoding == "base64" else as_floats
+def write_response(response: EmbeddingResponse, /, *, request: EmbeddingRequest, id: str) -> bytes:
+    encoded = as_base64 if "base64" in request.encodings else as_floats
     usage = response.usage
     tokens = (usage.total_input_tokens or 0) if usage is not None else 0
     return encode(

@@ -12,6 +12,7 @@ from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "snowflake_embed"
@@ -48,6 +49,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     ):
         if is_said:
             unsupported(field, NAME)
+    only_floats(request, NAME, unsupported)
     drop_extra(request.extra, NAME, unsupported)
     return encode(written)
 

@@ -5,14 +5,17 @@ from typing import Final
 from portico.wire.embeddings import (
     bedrock_cohere,
     cohere,
+    cohere_client,
     gemini,
+    gemini_client,
     ollama,
+    ollama_client,
     openai,
     snowflake,
     titan,
     voyage,
 )
-from portico.wire.embeddings.base import EmbeddingClientDialect, EmbeddingDialect
+from portico.wire.embeddings.base import EmbeddingDialect, EmbeddingShape, NativeVectors
 
 _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     openai,
@@ -25,7 +28,36 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     snowflake,
 )
 
-EMBEDDING_CLIENTS: Final[dict[str, EmbeddingClientDialect]] = {openai.NAME: openai}
+EMBEDDING_SHAPES: Final[dict[str, EmbeddingShape]] = {
+    openai.NAME: EmbeddingShape(openai.read_request, openai.write_response),
+    cohere.NAME: EmbeddingShape(cohere_client.read_request, cohere_client.write_response),
+    cohere_client.V1_NAME: EmbeddingShape(
+        cohere_client.read_v1_request, cohere_client.write_response
+    ),
+    gemini.NAME: EmbeddingShape(
+        gemini_client.read_batch_request, gemini_client.write_batch_response
+    ),
+    "gemini_embed_one": EmbeddingShape(gemini_client.read_request, gemini_client.write_response),
+    ollama.NAME: EmbeddingShape(ollama_client.read_request, ollama_client.write_response),
+    ollama_client.LEGACY_NAME: EmbeddingShape(
+        ollama_client.read_legacy_request, ollama_client.write_legacy_response
+    ),
+}
+"""What clients speak, by the `shape` of an endpoint."""
+
+NATIVE_VECTORS: Final[dict[str, NativeVectors]] = {
+    cohere.NAME: NativeVectors(cohere.NAME, cohere.read_usage),
+    gemini.NAME: NativeVectors(
+        gemini.NAME, gemini.read_usage, gemini_client.rename, "batchEmbedContents"
+    ),
+    "gemini_embed_one": NativeVectors(
+        gemini.NAME, gemini.read_usage, gemini_client.rename, "embedContent"
+    ),
+    ollama.NAME: NativeVectors(ollama.NAME, ollama.read_usage),
+    ollama_client.LEGACY_NAME: NativeVectors(ollama.NAME, ollama.read_usage),
+}
+"""Shapes that pass as bytes to providers of the same dialect; OpenAI's do so as all of OpenAI's."""
+
 EMBEDDING_DIALECTS: Final[dict[str, EmbeddingDialect]] = {d.NAME: d for d in _ALL}
 
 ERRORS_OF: Final = {
@@ -35,7 +67,7 @@ ERRORS_OF: Final = {
     voyage.NAME: "openai_chat",
     titan.NAME: "bedrock_converse",
     bedrock_cohere.NAME: "bedrock_converse",
-    ollama.NAME: "openai_chat",
+    ollama.NAME: "ollama_chat",
     snowflake.NAME: "openai_chat",
 }
 """The chat dialect that reads the errors of an embedding dialect's provider."""

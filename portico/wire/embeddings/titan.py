@@ -13,6 +13,7 @@ from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "titan_embed"
@@ -35,7 +36,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     match item:
         case str():
             written["inputText"] = item
-        case DataSource(_, data) if is_multimodal:
+        case DataSource(media_type, data) if is_multimodal and media_type.startswith("image/"):
             written["inputImage"] = data
         case _:
             refuse("input", NAME)
@@ -51,6 +52,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     ):
         if is_said:
             unsupported(field, NAME)
+    only_floats(request, NAME, unsupported)
     drop_extra(request.extra, NAME, unsupported)
     return encode(written)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Purpose
 from portico.types.http import Headers
 from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
 
@@ -28,7 +29,8 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
             unsupported("input_type", NAME)
     if request.dimensions is not None:
         written["output_dimension"] = request.dimensions
-    if request.encoding == "base64":
+    only_floats(request, NAME, unsupported)
+    if request.encodings == ("base64",):
         written["encoding_format"] = "base64"
     if request.truncate == "start":
         unsupported("truncate", NAME)

@@ -1,6 +1,6 @@
 """What a rerank dialect is, and the answer that all of them give in nearly the same words."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -22,15 +22,19 @@ class RerankDialect(Protocol):
     def read_response(self, body: bytes, /, *, headers: Headers) -> RerankResponse: ...
 
 
-class RerankClientDialect(Protocol):
+class WriteResponse(Protocol):
+    """`id` names the answer where the provider gave no id."""
+
+    def __call__(
+        self, response: RerankResponse, /, *, request: RerankRequest, id: str
+    ) -> bytes: ...
+
+
+class RerankShape(msgspec.Struct, frozen=True):
     """What clients speak to us."""
 
-    @property
-    def NAME(self) -> str: ...  # noqa: N802
-
-    def read_request(self, body: bytes, /) -> RerankRequest: ...
-
-    def write_response(self, response: RerankResponse, /, *, request: RerankRequest) -> bytes: ...
+    read_request: Callable[[bytes], RerankRequest]
+    write_response: WriteResponse
 
 
 class Item(msgspec.Struct):

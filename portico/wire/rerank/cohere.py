@@ -1,7 +1,8 @@
 """Rerank of Cohere, both sides: what clients of every provider speak here.
 
-https://docs.cohere.com/reference/rerank (2026-11-23). Clients may say more than version 2 takes:
-documents as objects with a `text`, and `return_documents`, as in version 1 and at Jina.
+https://docs.cohere.com/reference/rerank, https://docs.cohere.com/v1/reference/rerank and
+https://api.jina.ai/redoc#tag/rerank (2026-11-23). Version 1 and Jina's ask alike at the same place,
+for documents as objects with a `text`, and to have them back; the answer there is good for both.
 """
 
 from typing import Any, Final
@@ -25,6 +26,7 @@ from portico.wire.json_io import (
 from portico.wire.rerank.base import Item, best_first
 
 NAME: Final = "cohere_rerank"
+V1_NAME: Final = "rerank_v1"
 
 
 class _Request(msgspec.Struct):
@@ -34,6 +36,8 @@ class _Request(msgspec.Struct):
     top_n: int | None = None
     return_documents: bool | None = None
     max_tokens_per_doc: int | None = None
+    max_doc_length: int | None = None
+    truncation: bool | None = None
 
 
 class _Billed(msgspec.Struct):
@@ -51,11 +55,24 @@ class _Answer(msgspec.Struct):
     meta: _Meta | None = None
 
 
+class _Used(msgspec.Struct):
+    meta: _Meta | None = None
+
+
 _KNOWN: Final = fields_of(_Request)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_USED: Final = msgspec.json.Decoder(_Used)
 
 
 def read_request(body: bytes, /) -> RerankRequest:
+    return _read_request(body, NAME)
+
+
+def read_v1_request(body: bytes, /) -> RerankRequest:
+    return _read_request(body, V1_NAME)
+
+
+def _read_request(body: bytes, dialect: str) -> RerankRequest:
     try:
         raw = decode_object(body)
         asked = convert(raw, _Request)
@@ -64,13 +81,14 @@ def read_request(body: bytes, /) -> RerankRequest:
     except MalformedError as problem:
         raise problem.from_client() from None
     return RerankRequest(
-        dialect=NAME,
+        dialect=dialect,
         model=asked.model,
         query=asked.query,
         documents=tuple(map(_text, asked.documents)),
         top_n=asked.top_n,
         return_documents=bool(asked.return_documents),
-        max_tokens_per_document=asked.max_tokens_per_doc,
+        max_tokens_per_document=asked.max_tokens_per_doc or asked.max_doc_length,
+        truncate=asked.truncation,
         extra=unknown(raw, _KNOWN),
     )
 
@@ -104,20 +122,47 @@ def write_request(request: RerankRequest, /, *, unsupported: Unsupported) -> byt
 
 def read_response(body: bytes, /, *, headers: Headers) -> RerankResponse:
     answer = decoded(_ANSWER, body)
-    billed = answer.meta.billed_units if answer.meta is not None else None
-    usage = None
-    if billed is not None and (billed.search_units is not None or billed.input_tokens is not None):
-        usage = Usage(
-            input_tokens=int(billed.input_tokens or 0),
-            output_tokens=0,
-            searches=int(billed.search_units or 0),
-        )
     return RerankResponse(
-        dialect=NAME, results=best_first(answer.results), id=answer.id, usage=usage
+        dialect=NAME, results=best_first(answer.results), id=answer.id, usage=_usage(answer.meta)
     )
 
 
-def write_response(response: RerankResponse, /, *, request: RerankRequest) -> bytes:
+def read_usage(body: bytes) -> Usage | None:
+    """The usage of an answer that passes; one of the wrong shape counts as none."""
+    try:
+        return _usage(_USED.decode(body).meta)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _usage(meta: _Meta | None) -> Usage | None:
+    billed = meta.billed_units if meta is not None else None
+    if billed is None or (billed.search_units is None and billed.input_tokens is None):
+        return None
+    return Usage(
+        input_tokens=int(billed.input_tokens or 0),
+        output_tokens=0,
+        searches=int(billed.search_units or 0),
+    )
+
+
+def write_response(response: RerankResponse, /, *, request: RerankRequest, id: str) -> bytes:
+    return encode(_written(response, request, id, "2"))
+
+
+def write_v1_response(response: RerankResponse, /, *, request: RerankRequest, id: str) -> bytes:
+    """With Jina's fields beside Cohere's."""
+    written = _written(response, request, id, "1")
+    written["model"] = response.model or request.model
+    usage = response.usage
+    if usage is not None and usage.input_tokens:
+        written["usage"] = {"total_tokens": usage.input_tokens}
+    return encode(written)
+
+
+def _written(
+    response: RerankResponse, request: RerankRequest, id: str, version: str
+) -> dict[str, Any]:
     """With each document as the client sent it, if it asked for them."""
     results: list[dict[str, Any]] = []
     for result in response.results:
@@ -125,7 +170,7 @@ def write_response(response: RerankResponse, /, *, request: RerankRequest) -> by
         if request.return_documents:
             item["document"] = {"text": request.documents[result.index]}
         results.append(item)
-    meta: dict[str, Any] = {"api_version": {"version": "2"}}
+    meta: dict[str, Any] = {"api_version": {"version": version}}
     usage = response.usage
     if usage is not None:
         billed = {}
@@ -135,5 +180,4 @@ def write_response(response: RerankResponse, /, *, request: RerankRequest) -> by
             billed["input_tokens"] = usage.input_tokens
             meta["tokens"] = {"input_tokens": usage.input_tokens}
         meta["billed_units"] = billed
-    written: dict[str, Any] = {"results": results, "meta": meta}
-    return encode({"id": response.id, **written} if response.id else written)
+    return {"id": response.id or id, "results": results, "meta": meta}

@@ -2,12 +2,20 @@
 
 from typing import Final
 
+from portico.wire.embeddings.base import NativeVectors
 from portico.wire.rerank import bedrock, cohere, jina, voyage
-from portico.wire.rerank.base import RerankClientDialect, RerankDialect
+from portico.wire.rerank.base import RerankDialect, RerankShape
 
 _ALL: Final[tuple[RerankDialect, ...]] = (cohere, jina, voyage, bedrock)
 
-RERANK_CLIENTS: Final[dict[str, RerankClientDialect]] = {cohere.NAME: cohere}
+RERANK_SHAPES: Final[dict[str, RerankShape]] = {
+    cohere.NAME: RerankShape(cohere.read_request, cohere.write_response),
+    cohere.V1_NAME: RerankShape(cohere.read_v1_request, cohere.write_v1_response),
+}
+"""What clients speak, by the `shape` of an endpoint."""
+NATIVE_RANKS: Final = {cohere.NAME: NativeVectors(cohere.NAME, cohere.read_usage)}
+"""Shapes that pass as bytes to providers of the same dialect."""
+
 RERANK_DIALECTS: Final[dict[str, RerankDialect]] = {d.NAME: d for d in _ALL}
 
 ERRORS_OF: Final = {
