@@ -32,20 +32,34 @@ class Ports:
 class Contender:
     """`command` gets the folder it may write to and the ports; it returns argv and environment.
 
-    `path` answers chat completions; `model` is what it calls the model; `headers` come on top of
-    the key. `connections` is the most it is driven with: what a slow one has begun and not finished
-    when a run ends is time without an answer.
+    `path` answers chat completions, if that is not OpenAI's own; `model` is what it calls the
+    model; `headers` come on top of the key. `connections` is the most it is driven with: what a
+    slow one has begun and not finished when a run ends is time without an answer.
     """
 
     name: str
     title: str
     command: Callable[[Path, Ports], tuple[list[str], dict[str, str]]]
-    path: str = "/v1/chat/completions"
+    path: str | None = None
     model: str = "fast"
     headers: Callable[[Ports], dict[str, str]] = field(default=lambda ports: {})
     own_stream_port: bool = False
     address_file: bool = False
     connections: int = 1000
+    forwards: bool = False
+    """It passes on whatever comes, in whatever dialect."""
+    translates: bool = False
+    """It has a model for every dialect of a provider, by the dialect's name."""
+
+    def can(self, case: Case) -> bool:
+        return self.forwards or self.translates or not case.is_translated
+
+    def model_for(self, case: Case) -> str:
+        is_ordinary = case.client == case.provider == "openai_chat"
+        return case.provider if self.translates and not is_ordinary else self.model
+
+    def target(self, case: Case) -> str:
+        return self.path or case.asker.target(self.model_for(case), case.stream)
 
     def port(self, case: Case, ports: Ports) -> int:
         return ports.stream if case.stream and self.own_stream_port else ports.gateway
@@ -86,10 +100,20 @@ def _nginx(folder: Path, ports: Ports) -> tuple[list[str], dict[str, str]]:
     ], {}
 
 
-def _portico(folder: Path, ports: Ports) -> tuple[list[str], dict[str, str]]:
-    config = _filled(HERE / "portico.yaml", folder, ports)
-    argv = [sys.executable, "-P", "-m", "portico", "serve", "--config", config]
-    return [*argv, "--host", "127.0.0.1", "--port", str(ports.gateway)], {"PYTHONPATH": str(ROOT)}
+def portico_at(root: Path, name: str = "portico", title: str = "Portico") -> "Contender":
+    """The gateway whose code is in `root`."""
+
+    def command(folder: Path, ports: Ports) -> tuple[list[str], dict[str, str]]:
+        config = _filled(HERE / "portico.yaml", folder, ports)
+        argv = [sys.executable, "-P", "-m", "portico", "serve", "--config", config]
+        env = {
+            "PYTHONPATH": str(root),
+            "AWS_ACCESS_KEY_ID": "AKIABENCH0123456789A",
+            "AWS_SECRET_ACCESS_KEY": "bench-0123456789abcdef0123456789abcdef01",
+        }
+        return [*argv, "--host", "127.0.0.1", "--port", str(ports.gateway)], env
+
+    return Contender(name, title, command, translates=True)
 
 
 def _peer_program(name: str) -> str:
@@ -150,10 +174,10 @@ def _envoy(folder: Path, ports: Ports) -> tuple[list[str], dict[str, str]]:
     return [*argv, "--use-dynamic-base-id"], {}
 
 
-NGINX = Contender("nginx", "nginx, plain proxy", _nginx, own_stream_port=True)
-PORTICO = Contender("portico", "Portico", _portico)
+NGINX = Contender("nginx", "nginx, plain proxy", _nginx, own_stream_port=True, forwards=True)
+PORTICO = portico_at(ROOT)
 PEER_CONTENDERS = (
-    Contender("envoy", "Envoy 1.40, plain proxy", _envoy),
+    Contender("envoy", "Envoy 1.40, plain proxy", _envoy, forwards=True),
     Contender(
         "tensorzero",
         "TensorZero 2026.6 (Rust)",

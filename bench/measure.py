@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cases import CHUNKS, Case, write_answers
+from cases import Case
 from contenders import HERE, Contender, Ports, environment
+from providers import PIECES, write_answers
 
 GATEWAY_CORE, LOAD_CORE = "0", "1"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -37,10 +37,9 @@ class Running:
     def request_files(self, case: Case) -> tuple[Path, Path, Path]:
         """Headers and body for wrk, and the whole request for openloop."""
         head = "".join(f"{k}: {v}\n" for k, v in self.contender.all_headers(self.ports).items())
-        body = case.body(self.contender.model)
-        line = (
-            f"POST {self.contender.path} HTTP/1.1\nhost: 127.0.0.1\ncontent-length: {len(body)}\n"
-        )
+        body = case.body(self.contender.model_for(case))
+        target = self.contender.target(case)
+        line = f"POST {target} HTTP/1.1\nhost: 127.0.0.1\ncontent-length: {len(body)}\n"
         headers, body_file, whole = (
             self.folder / f"{case.name}.{kind}" for kind in ("head", "body", "http")
         )
@@ -58,11 +57,19 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in held]
 
 
+def pair_of_ports() -> tuple[Ports, Ports]:
+    """For a contender and for nginx beside it, before the same upstream."""
+    gateway, stream, floor_gateway, floor_stream, up_a, up_b = free_ports(6)
+    return Ports(gateway, stream, up_a, up_b), Ports(floor_gateway, floor_stream, up_a, up_b)
+
+
 @contextlib.contextmanager
 def upstream(folder: Path, case: Case, ports: Ports) -> Iterator[None]:
-    answers = map(str, write_answers(folder))
+    answers = folder / "answers" / case.provider
+    answers.mkdir(parents=True, exist_ok=True)
+    write_answers(answers, case.provider)
     listen = [str(ports.upstream_a), str(ports.upstream_b)]
-    argv = [str(folder / "upstream"), *answers, str(CHUNKS), str(case.pace_us), *listen]
+    argv = [str(folder / "upstream"), str(answers), str(PIECES), str(case.pace_us), *listen]
     process = subprocess.Popen(["taskset", "-c", LOAD_CORE, *argv])
     try:
         _await_port(ports.upstream_b, process)
@@ -149,9 +156,10 @@ def fault(contender: Contender, case: Case, ports: Ports) -> str | None:
     connection = http.client.HTTPConnection("127.0.0.1", contender.port(case, ports), timeout=60)
     with contextlib.closing(connection):
         headers = contender.all_headers(ports)
-        connection.request("POST", contender.path, case.body(contender.model), headers)
+        body = case.body(contender.model_for(case))
+        connection.request("POST", contender.target(case), body, headers)
         response = connection.getresponse()
-        return case.fault(response.status, response.read())
+        return case.fault(response.status, response.read(), is_forwarded=contender.forwards)
 
 
 @dataclass(frozen=True)
@@ -165,7 +173,8 @@ class Load:
 
 def drive(running: Running, case: Case, seconds: int) -> Load:
     headers, body, _ = running.request_files(case)
-    url = f"http://127.0.0.1:{running.contender.port(case, running.ports)}{running.contender.path}"
+    port = running.contender.port(case, running.ports)
+    url = f"http://127.0.0.1:{port}{running.contender.target(case)}"
     connections = min(case.connections, running.contender.connections)
     wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     argv = [
@@ -227,7 +236,13 @@ def _group(pgid: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def cpu_seconds(pgid: int) -> float:
-    return sum(int(fields[11]) + int(fields[12]) for _, fields in _group(pgid)) / _TICKS
+    """User and system time, from the scheduler's own count, which is in nanoseconds."""
+    total = 0
+    for pid, _ in _group(pgid):
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(thread.read_text().split()[0])
+    return total / 1e9
 
 
 def resident_mib(pgid: int) -> float:

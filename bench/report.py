@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, CHUNKS
+from cases import CASES
+from providers import PIECES
 
-BEGIN, END = "<!-- scripts/bench writes between here -->", "<!-- and here -->"
+END = "<!-- and here -->"
 
 Results = dict[str, dict[str, Any]]
 
@@ -80,7 +81,7 @@ def _latencies(results: Results, percentile: str) -> list[str]:
 
 def _per_chunk(results: Results, case: str) -> list[str]:
     cells = _cells(results, case, "nginx_cpu_us", "cpu_us", "{}")
-    return [cell and f"{float(cell) / (CHUNKS + 1):,.1f}" for cell in cells]
+    return [cell and f"{float(cell) / (PIECES + 1):,.1f}" for cell in cells]
 
 
 def machine() -> str:
@@ -93,11 +94,11 @@ def machine() -> str:
     return f"{when}, Python {platform.python_version()}, {os.cpu_count()} cores, {model}."
 
 
-def write(page: Path, lines: str) -> None:
-    """Replace what stands between the two marks; add them at the end of a page that has none."""
-    text = page.read_text() if page.exists() else "# Performance\n"
-    if BEGIN not in text:
-        text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
+def write(page: Path, lines: str, command: str) -> None:
+    """Replace what stands between the command's mark and the end mark after it."""
+    begin = f"<!-- {command} writes between here -->"
+    before, found, rest = page.read_text().partition(begin)
+    if not found:
+        raise SystemExit(f"{page} has no line {begin!r}, so the table has no place in it")
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{machine()}\n\n{lines}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{machine()}\n\n{lines}\n{END}{after}")

@@ -3,272 +3,36 @@
     python bench/routing_sim.py [--seed 1] [--runs 5]
 
 Each world has four upstreams, one of which misbehaves, or six with several troubles; calls come at
-random (Poisson) and stream. An upstream serves a number of calls at once and queues the rest; the
-gateway gives up on one that has not begun after ten seconds.
-Printed per strategy: time to the first event as the client sees it (p50, p99), calls that failed in
-the end, the share of attempts that went to the bad one from ten seconds after it went bad, and how
-long after it healed it got half of its fair share again. The second table is a total failure of all
-upstreams.
+random (Poisson) and stream. Printed per strategy: time to the first event as the client sees it (p50,
+p99), calls that failed in the end, the share of attempts that went to the bad one from ten seconds
+after it went bad, and how long after it healed it got half of its fair share again. The second table
+is a total failure of all upstreams, the third how `adaptive_concurrency` finds what an upstream takes.
 """
 
 import argparse
-import heapq
 import random
 import statistics
-from collections import deque
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 
-from portico.errors import GatewayError, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
-from portico.policy.limits import RateWindow
-from portico.routing import health, retry
-from portico.routing.health import DeploymentState, carry_over
-from portico.routing.router import Refusal, RouteState, next_deployment, outlook
-from portico.routing.strategies import RoutingRequest
-from portico.types.deployment import Deployment, Provider, RetryPolicy, Route
-from portico.types.http import Origin
-from portico.types.secret import Secret
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.routing_world import (
+    LENGTH_S,
+    PER_TOKEN_S,
+    SLOTS,
+    TOKENS,
+    TTFT_S,
+    Result,
+    World,
+)
+from portico.types.deployment import Limits
 
 STRATEGIES = ("adaptive", "round_robin", "least_busy", "simple_shuffle", "latency_based")
-FIRST_EVENT_TIMEOUT_S = 10.0
-LENGTH_S = 120.0
-TTFT_S = 0.4
-PER_TOKEN_S = 0.01
-TOKENS = 100
-SLOTS = 20
+CHECKED = "adaptive, checked"
+"""`adaptive`, with a health check every three seconds."""
 RATE = 30.0
-
-
-class Clock:
-    """The events to come, in order of time."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-
-    def at(self, when: float, do: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._heap, (when, self._count, do))
-
-    def run(self) -> None:
-        while self._heap:
-            self.now, _, do = heapq.heappop(self._heap)
-            do()
-
-
-class Upstream:
-    """Good service, until `trouble(now)` says otherwise: `slow`, `slower`, `down`, `stuck` or
-    `limited`."""
-
-    def __init__(self, clock: Clock, rng: random.Random, trouble: Callable[[float], str]) -> None:
-        self.clock = clock
-        self.rng = rng
-        self.trouble = trouble
-        self.busy = 0
-        self.queue: deque[Asked] = deque()
-        self.minute = (-1, 0)
-
-    def ask(self, reply: Callable[[GatewayError | None, bool], None]) -> None:
-        """`reply(error, is_end)` comes once with an error, or at the first event and at the end."""
-        now = self.clock.now
-        trouble = self.trouble(now)
-        if trouble == "down":
-            self.clock.at(now + 0.05, lambda: reply(UpstreamUnavailable("down"), True))
-            return
-        if trouble == "limited":
-            minute, count = self.minute
-            count = count + 1 if minute == int(now // 60) else 1
-            self.minute = (int(now // 60), count)
-            if count > 120:
-                refused = UpstreamRateLimited("limit", retry_after_s=60.0 - now % 60.0)
-                self.clock.at(now + 0.05, lambda: reply(refused, True))
-                return
-        asked = Asked(self, reply, {"slow": 10.0, "slower": 3.0}.get(trouble, 1.0))
-        self.clock.at(now + FIRST_EVENT_TIMEOUT_S, asked.time_out)
-        if trouble == "stuck":
-            return
-        if self.busy < SLOTS:
-            asked.serve()
-        else:
-            self.queue.append(asked)
-
-
-class Asked:
-    """One request at an upstream: queued, served, or given up by the gateway after ten seconds."""
-
-    def __init__(
-        self, upstream: Upstream, reply: Callable[[GatewayError | None, bool], None], slower: float
-    ) -> None:
-        self.upstream = upstream
-        self.reply = reply
-        self.slower = slower
-        self.is_served = self.has_begun = self.is_over = False
-
-    def serve(self) -> None:
-        upstream = self.upstream
-        upstream.busy += 1
-        self.is_served = True
-        rng = upstream.rng
-        first = upstream.clock.now + rng.lognormvariate(0.0, 0.4) * TTFT_S * self.slower
-        upstream.clock.at(first, self._begin)
-        end = first + rng.expovariate(1 / TOKENS) * PER_TOKEN_S * self.slower
-        upstream.clock.at(end, lambda: self._end(None))
-
-    def time_out(self) -> None:
-        if not self.has_begun:
-            self._end(UpstreamTimeout("no first event", timer="first_event"))
-
-    def _begin(self) -> None:
-        if not self.is_over:
-            self.has_begun = True
-            self.reply(None, False)
-
-    def _end(self, error: GatewayError | None) -> None:
-        if self.is_over:
-            return
-        self.is_over = True
-        upstream = self.upstream
-        if self.is_served:
-            upstream.busy -= 1
-            while upstream.queue and upstream.busy < SLOTS:
-                waiting = upstream.queue.popleft()
-                if not waiting.is_over:
-                    waiting.serve()
-        self.reply(error, True)
-
-
-@dataclass
-class Result:
-    waits: list[float] = field(default_factory=list)
-    arrivals: list[tuple[float, bool]] = field(default_factory=list)
-    """When a call came, and whether it was answered."""
-    attempts: list[tuple[float, str]] = field(default_factory=list)
-
-
-class World:
-    """A gateway with one route over these upstreams; the same loop as `engine.attempts`."""
-
-    def __init__(
-        self, strategy: str, troubles: list[Callable[[float], str]], seed: int, rate: float
-    ) -> None:
-        self.clock = Clock()
-        self.rng = random.Random(seed)
-        self.strategy = strategy
-        self.rate = rate
-        self.result = Result()
-        self.upstreams = {
-            f"u{number}/m": Upstream(self.clock, random.Random(f"{seed}/{number}"), trouble)
-            for number, trouble in enumerate(troubles)
-        }
-        self.states: dict[str, DeploymentState] = {}
-        self.route: RouteState | None = None
-
-    def configure(self, ids: list[str]) -> None:
-        """As a reload does: states live on, the route is bound anew."""
-        deployments = tuple(_deployment(id) for id in ids)
-        self.states = carry_over(deployments, self.states, RateWindow)
-        route = Route(
-            name="r", deployments=deployments, strategy=self.strategy, retry=RetryPolicy()
-        )
-        self.route = RouteState(route, self.states, self.route)
-
-    def run(self) -> Result:
-        self._arrive_later()
-        self.clock.run()
-        for state in self.states.values():
-            assert state.in_flight == 0, "a lease was lost"
-        return self.result
-
-    def _arrive_later(self) -> None:
-        when = self.clock.now + self.rng.expovariate(self.rate)
-        if when < LENGTH_S:
-            self.clock.at(when, self._arrive)
-
-    def _arrive(self) -> None:
-        self._arrive_later()
-        Attempts(self).go()
-
-
-class Attempts:
-    """One call."""
-
-    def __init__(self, world: World) -> None:
-        assert world.route is not None
-        self.world = world
-        self.route = world.route
-        self.came = world.clock.now
-        self.tried: tuple[str, ...] = ()
-        self.request = RoutingRequest(output_tokens=TOKENS)
-
-    def go(self) -> None:
-        world = self.world
-        now = world.clock.now
-        choice = next_deployment(
-            self.route, now=now, rng=world.rng, tried=self.tried, request=self.request
-        )
-        policy = self.route.route.retry
-        if isinstance(choice, Refusal):
-            decision = retry.decide_refusal(
-                choice,
-                policy,
-                attempts=len(self.tried),
-                elapsed_s=now - self.came,
-                has_fallback=False,
-            )
-            self._follow(decision)
-            return
-        lease = health.started(choice, now)
-        id = choice.deployment.id
-        world.result.attempts.append((now, id))
-
-        def reply(error: GatewayError | None, is_end: bool) -> None:
-            now = world.clock.now
-            if not is_end:
-                health.first_event(lease, now)
-                world.result.waits.append(now - self.came)
-                world.result.arrivals.append((self.came, True))
-                return
-            health.finished(lease, now, error, rng=world.rng, output_tokens=TOKENS)
-            if error is None:
-                return
-            self.tried += (id,)
-            ahead = outlook(self.route, now=now, tried=self.tried, request=self.request)
-            decision = retry.decide(
-                error,
-                policy,
-                attempts=len(self.tried),
-                elapsed_s=now - self.came,
-                budget=self.route.budget,
-                outlook=ahead,
-                now=now,
-                rng=world.rng,
-            )
-            self._follow(decision)
-
-        world.upstreams[id].ask(reply)
-
-    def _follow(self, decision: retry.Decision) -> None:
-        world = self.world
-        if isinstance(decision, retry.NextDeployment):
-            self.go()
-        elif isinstance(decision, retry.RetryAfter):
-            world.clock.at(world.clock.now + decision.seconds, self.go)
-        else:
-            world.result.arrivals.append((self.came, False))
-
-
-def _deployment(id: str) -> Deployment:
-    name = id.split("/")[0]
-    provider = Provider(
-        name=name,
-        type="openai_compatible",
-        dialect="openai",
-        origin=Origin("http", name, 80),
-        base_path="/v1",
-        api_key=Secret(name),
-    )
-    return Deployment(id=id, provider=provider, model="m")
 
 
 def _well(now: float) -> str:
@@ -306,10 +70,17 @@ OTHERS: dict[str, list[Callable[[float], str]]] = {
 """The rest of the world, where it is not three that are well. The last one joins at 40 s."""
 
 
+def _world(strategy: str, troubles: list[Callable[[float], str]], seed: int, rate: float) -> World:
+    is_checked = strategy == CHECKED
+    return World(
+        "adaptive" if is_checked else strategy, troubles, seed, rate, is_checked=is_checked
+    )
+
+
 def simulate(scenario: str, strategy: str, seed: int) -> dict[str, float | None]:
     trouble, start, end = SCENARIOS[scenario]
     others = OTHERS.get(scenario, [_well, _well, _well])
-    world = World(strategy, [trouble, *others], seed, RATE)
+    world = _world(strategy, [trouble, *others], seed, RATE)
     bad = "u0/m"
     everyone = list(world.upstreams)
     late = {"cold": everyone[0], "one ": everyone[-1]}.get(scenario[:4])
@@ -341,7 +112,7 @@ def total_failure(strategy: str, mode: str, seed: int) -> dict[str, float | None
     """All upstreams fail from 30 s to 90 s, at 0.8 of what they can serve."""
     capacity = 4 * SLOTS / (TTFT_S * 1.08 + TOKENS * PER_TOKEN_S)
     failing = _between(mode, 30, 90)
-    world = World(strategy, [failing] * 4, seed, 0.8 * capacity)
+    world = _world(strategy, [failing] * 4, seed, 0.8 * capacity)
     world.configure(list(world.upstreams))
     result = world.run()
     during = [at for at, _ in result.attempts if 30 <= at < 90]
@@ -354,6 +125,46 @@ def total_failure(strategy: str, mode: str, seed: int) -> dict[str, float | None
     }
 
 
+CROWDS: dict[str, Callable[[float], str]] = {
+    "it queues what it cannot serve": _well,
+    "it refuses that with 429": lambda now: "crowded",
+    "it queues, three times slower from 40 s to 80 s": _between("slower", 40, 80),
+}
+FINDERS = ("off", "aimd", "gradient")
+
+
+def crowd(scenario: str, finder: str, seed: int) -> dict[str, float | None]:
+    """Two upstreams of twenty places, the second only for what the first does not take; calls come
+    at 1.4 times what one can serve.
+    """
+    limits = Limits(adaptive=None if finder == "off" else finder)  # type: ignore[arg-type]
+    world = World("priority_based", [CROWDS[scenario], _well], seed, 20.0, limits=limits)
+    world.configure(list(world.upstreams))
+    first, state = world.upstreams["u0/m"], world.states["u0/m"]
+    found: list[float] = []
+    busy: list[int] = []
+    queued: list[int] = []
+
+    def look() -> None:
+        found.append(state.max_in_flight)
+        busy.append(first.busy)
+        queued.append(len(first.queue))
+        if world.clock.now < LENGTH_S - 5.0:
+            world.clock.at(world.clock.now + 0.5, look)
+
+    world.clock.at(20.0, look)
+    result = world.run()
+    times = statistics.quantiles(result.waits, n=100)
+    return {
+        "p50": times[49],
+        "p99": times[98],
+        "errors": sum(not answered for _, answered in result.arrivals) / len(result.arrivals),
+        "limit": None if finder == "off" else statistics.median(found),
+        "busy": statistics.mean(busy),
+        "queued": statistics.mean(queued),
+    }
+
+
 def _mean(runs: list[dict[str, float | None]], key: str) -> float | None:
     values = [value for run in runs if (value := run[key]) is not None]
     return statistics.mean(values) if values else None
@@ -363,43 +174,61 @@ def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
+def _print_table(
+    head: str,
+    rows: dict[str, tuple[str, ...]],
+    run: Callable[[str, str, int], dict[str, float | None]],
+    seeds: range,
+    forms: dict[str, str],
+) -> None:
+    """A row for each variant in each scenario; `forms` says which figures, and how."""
+    print(head)
+    print("|" + "---|" * (len(forms) + 2))
+    for scenario, variants in rows.items():
+        for variant in variants:
+            runs = [run(scenario, variant, seed) for seed in seeds]
+            cells = [scenario if variant == variants[0] else "", variant]
+            cells += [_cell(_mean(runs, key), form) for key, form in forms.items()]
+            print("| " + " | ".join(cells) + " |", flush=True)
+    print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5, help="seeds to average over")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.runs)
-    print(
-        "| the bad one is | strategy | p50 s | p99 s | failed | share of the bad | back after s |"
+    everyone = (STRATEGIES[0], CHECKED, *STRATEGIES[1:])
+    _print_table(
+        "| the bad one is | strategy | p50 s | p99 s | failed | share of the bad | back after s |",
+        {scenario: everyone for scenario in SCENARIOS},
+        simulate,
+        seeds,
+        {"p50": ".2f", "p99": ".2f", "errors": ".2%", "share": ".1%", "recovery": ".1f"},
     )
-    print("|---|---|---|---|---|---|---|")
-    for scenario in SCENARIOS:
-        for strategy in STRATEGIES:
-            runs = [simulate(scenario, strategy, seed) for seed in seeds]
-            cells = [
-                scenario if strategy == STRATEGIES[0] else "",
-                strategy,
-                _cell(_mean(runs, "p50"), ".2f"),
-                _cell(_mean(runs, "p99"), ".2f"),
-                _cell(_mean(runs, "errors"), ".2%"),
-                _cell(_mean(runs, "share"), ".1%"),
-                _cell(_mean(runs, "recovery"), ".1f"),
-            ]
-            print("| " + " | ".join(cells) + " |", flush=True)
-    print()
-    print("| all fail for 60 s | strategy | attempts per call then | overall | recovered after s |")
-    print("|---|---|---|---|---|")
-    for mode in ("down", "stuck"):
-        for strategy in STRATEGIES:
-            runs = [total_failure(strategy, mode, seed) for seed in seeds]
-            cells = [
-                mode if strategy == STRATEGIES[0] else "",
-                strategy,
-                _cell(_mean(runs, "attempts"), ".3f"),
-                _cell(_mean(runs, "all_attempts"), ".3f"),
-                _cell(_mean(runs, "recovered"), ".1f"),
-            ]
-            print("| " + " | ".join(cells) + " |", flush=True)
+    _print_table(
+        "| all fail for 60 s | strategy | attempts per call then | overall | recovered after s |",
+        {mode: everyone for mode in ("down", "stuck")},
+        lambda mode, strategy, seed: total_failure(strategy, mode, seed),
+        seeds,
+        {"attempts": ".3f", "all_attempts": ".3f", "recovered": ".1f"},
+    )
+    _print_table(
+        "| more than one takes | adaptive_concurrency | p50 s | p99 s | failed | limit found "
+        "| in service, of 20 | in its queue |",
+        {scenario: FINDERS for scenario in CROWDS},
+        crowd,
+        seeds,
+        {
+            "p50": ".2f",
+            "p99": ".2f",
+            "errors": ".2%",
+            "limit": ".0f",
+            "busy": ".1f",
+            "queued": ".1f",
+        },
+    )
 
 
 if __name__ == "__main__":

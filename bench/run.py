@@ -16,10 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import against
 import measure
+import pairs
 import report
 from cases import CASES, Case
-from contenders import NGINX, PEER_CONTENDERS, PORTICO, ROOT, Contender, Ports, environment
+from contenders import NGINX, PEER_CONTENDERS, PORTICO, ROOT, Contender, environment
 from measure import Failed, Running
 
 ENOUGH = 150  # requests in a run, at least, unless it would take ten seconds
@@ -30,26 +32,27 @@ RATE = (
 
 def main() -> int:
     options = _options()
-    names = [PORTICO, *(PEER_CONTENDERS if options.peers else ())]
-    chosen = [one for one in names if not options.only or one.name in options.only]
-    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as folder:
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as name:
+        folder = Path(name)
         for tool in ("upstream", "openloop"):
-            source, target = ROOT / "bench" / f"{tool}.c", Path(folder) / tool
-            subprocess.run(["cc", "-O2", "-o", target, source], check=True)
-        results = {one.name: _measure(one, Path(folder), options) for one in chosen}
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
-    table = report.table(results)
-    print(table)
-    if options.write:
-        report.write(ROOT / "docs" / "performance.md", table)
-    return 1 if any(result["failures"] for result in results.values()) else 0
+            source = ROOT / "bench" / f"{tool}.c"
+            subprocess.run(["cc", "-O2", "-o", folder / tool, source], check=True)
+        return _SUBJECTS[options.subject](folder, options)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=(__doc__ or "").partition("\n")[0]
     )
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        default="gateways",
+        choices=_SUBJECTS,
+        help="gateways: beside nginx and the peers, the default; pairs: every dialect before every "
+        "other; against: this code beside that of REVISION",
+    )
+    parser.add_argument("revision", nargs="?", metavar="REVISION", help="a commit, for `against`")
     parser.add_argument(
         "--peers", action="store_true", help="also install and measure other gateways"
     )
@@ -63,20 +66,53 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="three rounds of one second; else seven of two"
     )
     parser.add_argument("--json", metavar="FILE", help="write every figure there")
-    parser.add_argument(
-        "--write", action="store_true", help="put the table into docs/performance.md"
-    )
+    parser.add_argument("--write", action="store_true", help="put the table into the docs")
     options = parser.parse_args()
+    if (options.subject == "against") != (options.revision is not None):
+        parser.error("`against` needs a REVISION, and nothing else takes one")
     options.rounds, options.seconds = (3, 1) if options.quick else (7, 2)
     options.only = options.only and set(options.only)
     return options
+
+
+def _gateways(folder: Path, options: argparse.Namespace) -> int:
+    names = [PORTICO, *(PEER_CONTENDERS if options.peers else ())]
+    chosen = [one for one in names if not options.only or one.name in options.only]
+    results = {one.name: _measure(one, folder, options) for one in chosen}
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
+    _tell(report.table(results), options, "scripts/bench")
+    return 1 if any(result["failures"] for result in results.values()) else 0
+
+
+def _pairs(folder: Path, options: argparse.Namespace) -> int:
+    costs = pairs.run(folder, rounds=1 if options.quick else 3)
+    _tell(pairs.tables(costs), options, "scripts/bench pairs")
+    return 1 if any(isinstance(cost, str) for cost in costs.values()) else 0
+
+
+def _against(folder: Path, options: argparse.Namespace) -> int:
+    changes = against.run(
+        folder, options.revision, rounds=3 * options.rounds, seconds=options.seconds
+    )
+    print(against.table(changes, options.revision))
+    return 0
+
+
+_SUBJECTS = {"gateways": _gateways, "pairs": _pairs, "against": _against}
+
+
+def _tell(lines: str, options: argparse.Namespace, command: str) -> None:
+    print(lines)
+    if options.write:
+        report.write(ROOT / "docs" / "performance.md", lines, command)
 
 
 def _measure(contender: Contender, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     failures: list[str] = []
     result: dict[str, Any] = {"title": contender.title, "failures": failures}
     for case in CASES:
-        if options.cases and case.name not in options.cases:
+        if (options.cases and case.name not in options.cases) or not contender.can(case):
             continue
         print(f"{contender.title}: {case.title}", file=sys.stderr, flush=True)
         try:
@@ -92,9 +128,7 @@ def _measure(contender: Contender, folder: Path, options: argparse.Namespace) ->
 def _measure_case(
     contender: Contender, case: Case, folder: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    gateway, stream, floor_gateway, floor_stream, up_a, up_b = measure.free_ports(6)
-    ports = Ports(gateway, stream, up_a, up_b)
-    floor_ports = Ports(floor_gateway, floor_stream, up_a, up_b)
+    ports, floor_ports = measure.pair_of_ports()
     place = folder / contender.name / case.name
     with (
         measure.upstream(folder, case, ports),

@@ -1,10 +1,11 @@
 // A model provider that costs as little as possible, so that what a bench measures is the gateway in front of it.
 //
-//   upstream ANSWER LARGE_ANSWER CHUNKS PACE_US PORT...
+//   upstream FOLDER PIECES PACE_US PORT...
 //
-// One thread, epoll, keep-alive. A request whose body asks for a stream gets CHUNKS server-sent events, one write each and
-// PACE_US microseconds apart (0: as fast as it goes, every stream in turn), and one more with [DONE]. Any other gets the file
-// ANSWER, or LARGE_ANSWER if its own body is larger than 8 KB, in one write with its headers.
+// One thread, epoll, keep-alive. What it says is in FOLDER, one file for each write, complete with head and chunk framing.
+// Who asks for a stream, in the path or in the body, gets `start`, then PIECES writes PACE_US microseconds apart (0: as fast
+// as it goes, every stream in turn) of `piece` and at the end `last`, then `end`, or `usage_end` if the body asks for usage.
+// Any other gets `whole`, or `large` if its own body is larger than 8 KB.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,15 +28,15 @@ typedef struct {
 } Connection;
 
 typedef struct {
-    char bytes[BUFFER];
+    char *bytes;
     int length;
 } Block;
 
 static Connection *connections[MAX_FD];
-static Connection *queue[MAX_FD]; // streams in the order in which their next chunk is due
+static Connection *queue[MAX_FD]; // streams in the order in which their next piece is due
 static unsigned queue_head, queue_tail;
-static Block answer, large_answer, stream_head, chunk, last_chunk, usage_end, plain_end;
-static int epoll, chunks, pace_us;
+static Block whole, large, start, piece, last_piece, usage_end, plain_end;
+static int epoll, pieces, pace_us;
 
 static long long now_us(void) {
     struct timespec t;
@@ -48,33 +49,27 @@ static void fail(const char *what) {
     exit(1);
 }
 
-static void load_answer(Block *block, const char *path) {
-    char body[BUFFER];
+static void load(Block *block, const char *folder, const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "rb");
     if (!file) fail(path);
-    int length = fread(body, 1, sizeof body - 256, file);
+    fseek(file, 0, SEEK_END);
+    block->length = ftell(file);
+    block->bytes = malloc(block->length);
+    rewind(file);
+    if (fread(block->bytes, 1, block->length, file) != (size_t)block->length) fail(path);
     fclose(file);
-    block->length = sprintf(block->bytes, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", length);
-    memcpy(block->bytes + block->length, body, length);
-    block->length += length;
 }
 
-static void http_chunk(Block *block, const char *text, const char *after) {
-    block->length = sprintf(block->bytes, "%zx\r\n%s\r\n%s", strlen(text), text, after);
-}
-
-static void prepare_stream(void) {
-#define EVENT "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1741569952," \
-              "\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_06737a9306\",\"choices\":"
-    static const char usage[] = EVENT "[],\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":50,\"total_tokens\":69}}\n\n";
-    stream_head.length = sprintf(stream_head.bytes,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-    http_chunk(&chunk, EVENT "[{\"index\":0,\"delta\":{\"content\":\" Hello\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n", "");
-    http_chunk(&last_chunk, EVENT "[{\"index\":0,\"delta\":{\"content\":\" Hello\"},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n", "");
-    char both[2048];
-    sprintf(both, "%sdata: [DONE]\n\n", usage);
-    http_chunk(&usage_end, both, "0\r\n\r\n");
-    http_chunk(&plain_end, "data: [DONE]\n\n", "0\r\n\r\n");
+static void load_all(const char *folder) {
+    load(&whole, folder, "whole");
+    load(&large, folder, "large");
+    load(&start, folder, "start");
+    load(&piece, folder, "piece");
+    load(&last_piece, folder, "last");
+    load(&plain_end, folder, "end");
+    load(&usage_end, folder, "usage_end");
 }
 
 static int send_block(Connection *c, const Block *block) {
@@ -104,14 +99,20 @@ static void close_connection(Connection *c) {
     close(c->fd);
 }
 
+static int wants_stream(Connection *c, const char *body, int length) {
+    char *line_end = memchr(c->buffer, '\r', body - c->buffer);
+    return memmem(c->buffer, line_end - c->buffer, "tream", 5) // streamGenerateContent, converse-stream
+           || memmem(body, length, "\"stream\":true", 13) || memmem(body, length, "\"stream\": true", 14);
+}
+
 static void answer_request(Connection *c, const char *body, int length) {
-    if (!memmem(body, length, "\"stream\":true", 13) && !memmem(body, length, "\"stream\": true", 14)) {
-        if (!send_block(c, length > LARGE_BODY ? &large_answer : &answer)) close_connection(c);
+    if (!wants_stream(c, body, length)) {
+        if (!send_block(c, length > LARGE_BODY ? &large : &whole)) close_connection(c);
         return;
     }
     c->wants_usage = memmem(body, length, "include_usage", 13) != NULL;
-    c->left = chunks;
-    if (!send_block(c, &stream_head)) return close_connection(c);
+    c->left = pieces;
+    if (!send_block(c, &start)) return close_connection(c);
     enqueue(c, now_us());
 }
 
@@ -163,7 +164,7 @@ static void accept_all(int listener) {
     }
 }
 
-// One chunk for every stream whose time has come. Returns how long to sleep, in microseconds; -1: no stream is open.
+// One piece for every stream whose time has come. Returns how long to sleep, in microseconds; -1: no stream is open.
 static long long write_due(void) {
     for (unsigned turns = queue_tail - queue_head; turns > 0; turns--) {
         Connection *c = queue[queue_head % MAX_FD];
@@ -174,7 +175,7 @@ static long long write_due(void) {
         if (c->closed) { close(c->fd); continue; }
         if (c->left == 0) {
             if (!send_block(c, c->wants_usage ? &usage_end : &plain_end)) close_connection(c);
-        } else if (send_block(c, --c->left ? &chunk : &last_chunk)) {
+        } else if (send_block(c, --c->left ? &piece : &last_piece)) {
             enqueue(c, c->due_us + pace_us);
         } else {
             close_connection(c);
@@ -192,15 +193,13 @@ static int listen_on(int port) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 6) return fprintf(stderr, "usage: upstream ANSWER LARGE_ANSWER CHUNKS PACE_US PORT...\n"), 2;
-    load_answer(&answer, argv[1]);
-    load_answer(&large_answer, argv[2]);
-    chunks = atoi(argv[3]);
-    pace_us = atoi(argv[4]);
-    prepare_stream();
+    if (argc < 5) return fprintf(stderr, "usage: upstream FOLDER PIECES PACE_US PORT...\n"), 2;
+    load_all(argv[1]);
+    pieces = atoi(argv[2]);
+    pace_us = atoi(argv[3]);
     epoll = epoll_create1(0);
     int first = -1, last = -1;
-    for (int i = 5; i < argc; i++) {
+    for (int i = 4; i < argc; i++) {
         last = listen_on(atoi(argv[i]));
         if (first < 0) first = last;
         epoll_ctl(epoll, EPOLL_CTL_ADD, last, &(struct epoll_event){.events = EPOLLIN, .data.fd = last});
