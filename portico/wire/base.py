@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from portico.errors import GatewayError, UnsupportedParameter, UpstreamError
-from portico.types.chat import ChatRequest, ChatResponse, Home, JsonObject
+from portico.types.chat import ChatRequest, ChatResponse, Home, JsonObject, Message
 from portico.types.chat_stream import Event
 from portico.types.http import HttpHead
 
@@ -57,6 +57,14 @@ def drop_extra(
         for key in extra:
             if not key.startswith("~"):
                 unsupported(f"{where}{key}", dialect)
+
+
+def drop_message_fields(message: Message, dialect: str, unsupported: Unsupported) -> None:
+    """Name what a message has beside role and content, where a dialect has no place for it."""
+    if message.name is not None:
+        unsupported("messages.name", dialect)
+    if message.extra:
+        drop_extra(message.extra, dialect, unsupported, "messages.")
 
 
 class ReplyContext(msgspec.Struct, frozen=True, kw_only=True):

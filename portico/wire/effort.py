@@ -6,7 +6,8 @@ budget that maps back to it; `minimal` and `xhigh`, which few models know, map b
 
 from typing import Final
 
-from portico.types.chat import Effort, ThinkingConfig
+from portico.types.chat import Effort, JsonObject, ThinkingConfig
+from portico.wire.base import Unsupported
 
 MIN_BUDGET: Final = 1024
 
@@ -51,6 +52,24 @@ def asked_effort(config: ThinkingConfig) -> Effort | None:
     if config.budget_tokens is not None:
         return effort_of(config.budget_tokens)
     return None
+
+
+def name_summary(
+    config: ThinkingConfig, dialect: str, unsupported: Unsupported, *, can_omit: bool = False
+) -> None:
+    """For dialects that show reasoning in one way, if at all: name a wish for another."""
+    if config.summary in ("concise", "detailed") or (config.summary == "omitted" and not can_omit):
+        unsupported("reasoning.summary", dialect)
+
+
+def claude_display(config: ThinkingConfig) -> JsonObject:
+    """Claude's `thinking.display`: later models keep their thinking to themselves unless told.
+
+    https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking (2026-11-23).
+    """
+    if config.summary is None:
+        return {}
+    return {"display": "omitted" if config.summary == "omitted" else "summarized"}
 
 
 def asked_budget(config: ThinkingConfig, max_tokens: int | None = None) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.types.chat import JsonObject
+from portico.types.chat import JsonObject, ResponseFormat
 
 MAX_INLINE_DEPTH: Final = 16
 """How deep a recursive `$ref` is written out before it becomes "any object"."""
@@ -53,6 +53,13 @@ class Narrowed(msgspec.Struct, frozen=True):
 
     schema: JsonObject
     dropped: tuple[str, ...] = ()
+
+
+def described(format: ResponseFormat, schema: JsonObject) -> JsonObject:
+    """The schema with the format's description, for dialects that have one place for both."""
+    if format.description is None or "description" in schema:
+        return schema
+    return {**schema, "description": format.description}
 
 
 def narrow(schema: JsonObject | None, rules: Rules) -> Narrowed:

@@ -257,7 +257,7 @@ class BlockWriter:
                 if block.text:  # what nearly every block is
                     written.append({"type": "text", "text": block.text})
                 continue
-            if isinstance(block, Text | ToolCall) and block.state is not None:
+            if isinstance(block, Text | ToolCall | Image) and block.state is not None:
                 if self._to_client and isinstance(block, ToolCall):
                     written.append(write_ahead(block.state))
                 else:

@@ -11,8 +11,8 @@ from portico.types.chat import ChatRequest, JsonObject
 from portico.wire.anthropic_messages.blocks import NAME
 from portico.wire.anthropic_messages.limit import DEFAULT_MAX_TOKENS, thinking_room
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort
-from portico.wire.json_schema import Rules, narrow
+from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort, claude_display, name_summary
+from portico.wire.json_schema import Rules, described, narrow
 
 _BUDGET_MODELS: Final = re.compile(
     r"claude-(?:[23]|instant|(?:opus|sonnet|haiku)-4(?:[-.][0-5])?(?:-v\d|-latest|[-@]\d{6}|$))"
@@ -95,6 +95,7 @@ def write_thinking(
         budget = asked_budget(config, request.max_tokens) or 8192
         budget = max(budget, MIN_BUDGET)
         written["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        name_summary(config, NAME, unsupported)
         if request.max_tokens is None:
             written["max_tokens"] = budget + DEFAULT_MAX_TOKENS
         elif request.max_tokens <= budget:
@@ -103,7 +104,8 @@ def write_thinking(
         return
     if request.max_tokens is None:
         written["max_tokens"] = thinking_room(request) + DEFAULT_MAX_TOKENS
-    written["thinking"] = {"type": "adaptive"}
+    written["thinking"] = {"type": "adaptive", **claude_display(config)}
+    name_summary(config, NAME, unsupported, can_omit=True)
     effort = asked_effort(config)
     if effort is not None:
         output_config["effort"] = "low" if effort == "minimal" else effort
@@ -175,7 +177,7 @@ def write_format(
         return
     schema = format.schema
     if request.dialect != NAME:
-        narrowed = narrow(schema, _FORMAT_RULES)
+        narrowed = narrow(described(format, schema), _FORMAT_RULES)
         schema = narrowed.schema
         for keyword in narrowed.dropped:
             unsupported(f"response_format.schema.{keyword}", NAME)

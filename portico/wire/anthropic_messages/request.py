@@ -43,7 +43,7 @@ from portico.wire.anthropic_messages.tools import (
     write_tool_choice,
     write_tools,
 )
-from portico.wire.base import Unsupported, drop_extra
+from portico.wire.base import Unsupported, drop_extra, drop_message_fields
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -253,6 +253,8 @@ def _write_prompt(request: ChatRequest, unsupported: Unsupported, home: Home | N
     system = [
         item for message in request.messages[:leading] for item in blocks.write(message.content)
     ]
+    for message in request.messages[:leading]:
+        drop_message_fields(message, NAME, unsupported)
     if system:
         written["system"] = _shorthand(system)
     rest = request.messages[leading:]

@@ -14,6 +14,7 @@ import msgspec
 
 from portico.errors import GatewayError, UpstreamProtocol
 from portico.types.chat import (
+    Image,
     JsonObject,
     ProviderState,
     Refusal,
@@ -215,6 +216,8 @@ class MessageStreamWriter:
                 empty = msgspec.structs.replace(block, arguments="", kind="function", cache=None)
                 first = self._blocks.block(empty)
             case _:
+                if isinstance(block, Image) and block.state is not None:
+                    self._unsupported("thought_signature", NAME)
                 first = self._blocks.block(block)
         if first is None:
             return ahead

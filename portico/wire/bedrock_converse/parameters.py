@@ -12,7 +12,7 @@ from typing import Final
 from portico.types.chat import ChatRequest, JsonObject
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.bedrock_converse.tools import NAME
-from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort
+from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort, claude_display, name_summary
 from portico.wire.json_io import compact
 from portico.wire.json_schema import Rules, narrow
 
@@ -111,6 +111,7 @@ def write_thinking(
         return
     effort = asked_effort(config)
     model = request.model
+    name_summary(config, NAME, unsupported, can_omit="claude" in model)
     if "claude" in model:
         _write_claude(request, written, fields, unsupported)
     elif "nova" in model:
@@ -143,7 +144,7 @@ def _write_claude(
         unsupported("reasoning", NAME)
         return
     if not _BUDGET_MODELS.search(request.model):
-        fields["thinking"] = {"type": "adaptive"}
+        fields["thinking"] = {"type": "adaptive", **claude_display(config)}
         if effort is not None:
             _set_effort(written, effort)
         return

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from portico.types.chat import ChatRequest, Home, JsonObject, Message, Text, ToolResult
-from portico.wire.base import Unsupported, drop_extra
+from portico.wire.base import Unsupported, drop_message_fields
 from portico.wire.bedrock_converse.blocks import BlockWriter
 from portico.wire.bedrock_converse.parameters import (
     write_format,
@@ -38,6 +38,8 @@ def write_request(
     system = [
         item for message in request.messages[:leading] for item in blocks.write(message.content)
     ]
+    for message in request.messages[:leading]:
+        drop_message_fields(message, NAME, unsupported)
     if system:
         written["system"] = system
     messages = _write_turns(request.messages[leading:], blocks, unsupported)
@@ -68,9 +70,7 @@ def _write_turns(
     turns: list[tuple[str, list[JsonObject], list[JsonObject]]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
-        if message.name is not None:
-            unsupported("messages.name", NAME)
-        drop_extra(message.extra, NAME, unsupported, "messages.")
+        drop_message_fields(message, NAME, unsupported)
         if not turns or turns[-1][0] != role:
             turns.append((role, [], []))
         _, results, others = turns[-1]

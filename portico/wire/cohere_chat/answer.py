@@ -186,6 +186,8 @@ def _write_message(blocks: tuple[Block, ...], unsupported: Unsupported) -> JsonO
     calls: list[JsonObject] = []
     citations: list[JsonObject] = []
     for block in blocks:
+        if isinstance(block, Text) and block.state is not None:
+            unsupported("thought_signature", NAME)
         match block:
             case Text(text) | Refusal(text) if has_calls:
                 plan.append(text)

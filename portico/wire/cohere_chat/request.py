@@ -18,7 +18,7 @@ from portico.types.chat import (
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.cohere_chat.messages import MessageWriter, read_messages
 from portico.wire.cohere_chat.tools import NAME, read_tool_choice, read_tools, write_tool_fields
-from portico.wire.effort import asked_budget
+from portico.wire.effort import asked_budget, name_summary
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -27,7 +27,7 @@ from portico.wire.json_io import (
     fields_of,
     unknown,
 )
-from portico.wire.json_schema import Rules, narrow
+from portico.wire.json_schema import Rules, described, narrow
 
 
 class _Format(msgspec.Struct):
@@ -164,7 +164,7 @@ def write_request(
         written["stop_sequences"] = list(stop)
     _write_sampling(request, written, unsupported)
     _write_format(request, written, unsupported)
-    _write_thinking(request, written)
+    _write_thinking(request, written, unsupported)
     if is_own:
         written.update(request.extra)
     else:
@@ -222,17 +222,18 @@ def _write_format(request: ChatRequest, written: JsonObject, unsupported: Unsupp
     if format.schema is not None and request.dialect == NAME:
         asked["json_schema"] = format.schema
     elif format.schema is not None:
-        narrowed = narrow(format.schema, _FORMAT_RULES)
+        narrowed = narrow(described(format, format.schema), _FORMAT_RULES)
         for keyword in narrowed.dropped:
             unsupported(f"response_format.schema.{keyword}", NAME)
         asked["json_schema"] = narrowed.schema
     written["response_format"] = asked
 
 
-def _write_thinking(request: ChatRequest, written: JsonObject) -> None:
+def _write_thinking(request: ChatRequest, written: JsonObject, unsupported: Unsupported) -> None:
     config = request.thinking
     if config is None:
         return
+    name_summary(config, NAME, unsupported)
     budget = asked_budget(config, request.max_tokens)
     if request.dialect == NAME:
         budget = config.budget_tokens

@@ -23,7 +23,7 @@ from portico.types.chat import (
     ToolCall,
     ToolResult,
 )
-from portico.wire.base import Unsupported, drop_extra
+from portico.wire.base import Unsupported, drop_message_fields
 from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.parts import (
     NAME,
@@ -143,6 +143,8 @@ class ContentWriter:
         while leading < len(messages) - 1 and messages[leading].role in SYSTEM:
             leading += 1
         system = [p for m in messages[:leading] for p in self._parts.write(m.content)]
+        for message in messages[:leading]:
+            drop_message_fields(message, NAME, self._unsupported)
         rest = messages[leading:]
         if self._is_own:
             return system, [self._own(message) for message in rest]
@@ -174,9 +176,7 @@ class ContentWriter:
         turns: list[tuple[str, list[JsonObject], list[Block], list[JsonObject]]] = []
         for message in messages:
             role = "model" if message.role == "assistant" else "user"
-            if message.name is not None:
-                self._unsupported("messages.name", NAME)
-            drop_extra(message.extra, NAME, self._unsupported, "messages.")
+            drop_message_fields(message, NAME, self._unsupported)
             if not turns or turns[-1][0] != role:
                 turns.append((role, [], [], []))
             _, results, media, others = turns[-1]

@@ -20,11 +20,11 @@ from portico.types.chat import (
     ThinkingConfig,
 )
 from portico.wire.base import Unsupported
-from portico.wire.effort import asked_budget, asked_effort
+from portico.wire.effort import asked_budget, asked_effort, name_summary
 from portico.wire.gemini_generate.parts import NAME, camel
 from portico.wire.gemini_generate.schema import to_json_schema
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
-from portico.wire.json_schema import Rules, narrow
+from portico.wire.json_schema import Rules, described, narrow
 
 MAX_STOPS: Final = 5
 
@@ -192,13 +192,14 @@ def _write_format(request: ChatRequest, written: JsonObject, unsupported: Unsupp
     if request.dialect == NAME and "~responseSchema" in request.extra:
         written["responseSchema"] = request.extra["~responseSchema"]
     elif format.schema is not None:
-        narrowed = narrow(format.schema, _FORMAT_RULES)
+        narrowed = narrow(described(format, format.schema), _FORMAT_RULES)
         written["responseJsonSchema"] = narrowed.schema
 
 
 def _write_thinking(
     request: ChatRequest, config: ThinkingConfig, unsupported: Unsupported
 ) -> JsonObject:
+    name_summary(config, NAME, unsupported, can_omit=True)
     effort = asked_effort(config)
     is_off = effort == "none"
     written: JsonObject = {}

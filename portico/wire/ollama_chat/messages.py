@@ -207,9 +207,11 @@ class MessageWriter:
                 for data in self._image(block):
                     turn.image(data)
             case Document(TextSource(text)):
+                self._no_citing(block)
                 title = f"{block.title}\n" if block.title else ""
                 turn.text(title + text)
             case Document(BlocksSource(content)):
+                self._no_citing(block)
                 for inner in content:
                     self._add(inner, turn)
             case Audio(_, _, transcript) if transcript:
@@ -226,7 +228,15 @@ class MessageWriter:
         if state is not None:
             self._unsupported("thought_signature", NAME)
 
+    def _no_citing(self, document: Document) -> None:
+        """What only somebody who knows documents can be told of one."""
+        if document.context is not None:
+            self._unsupported("document.context", NAME)
+        if document.cite:
+            self._unsupported("document.citations", NAME)
+
     def _image(self, image: Image) -> list[str]:
+        self._no_state(image.state)
         if image.detail not in (None, "auto"):
             self._unsupported("image.detail", NAME)
         if isinstance(image.source, DataSource):

@@ -27,7 +27,7 @@ from portico.types.chat import (
     ToolChoice,
 )
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.effort import asked_effort
+from portico.wire.effort import asked_effort, name_summary
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -36,7 +36,7 @@ from portico.wire.json_io import (
     fields_of,
     unknown,
 )
-from portico.wire.json_schema import Rules, narrow
+from portico.wire.json_schema import Rules, described, narrow
 from portico.wire.ollama_chat.messages import NAME, MessageWriter, read_messages
 
 _RULES: Final = Rules()
@@ -217,7 +217,7 @@ def write_request(
         written["options"] = options
     said: dict[str, Any] = {
         "format": _write_format(request.response_format),
-        "think": _write_thinking(request.thinking, is_own),
+        "think": _write_thinking(request.thinking, unsupported, is_own),
         "logprobs": sampling.logprobs,
         "top_logprobs": sampling.top_logprobs,
     }
@@ -287,13 +287,16 @@ def _described(tool: FunctionTool | CustomTool) -> JsonObject:
 def _write_format(format: ResponseFormat | None) -> str | JsonObject | None:
     if format is None or format.type == "text":
         return None
-    return "json" if format.schema is None else format.schema
+    return "json" if format.schema is None else described(format, format.schema)
 
 
-def _write_thinking(config: ThinkingConfig | None, is_own: bool) -> bool | str | None:
+def _write_thinking(
+    config: ThinkingConfig | None, unsupported: Unsupported, is_own: bool
+) -> bool | str | None:
     """Levels are known to few models, but no model refuses them."""
     if config is None:
         return None
+    name_summary(config, NAME, unsupported)
     effort = asked_effort(config)
     if effort is None:
         return True

@@ -246,6 +246,8 @@ def write_answer(
     for block in content:
         match block:
             case Text(text, citations):
+                if block.state is not None:
+                    unsupported("thought_signature", NAME)
                 for citation in citations:
                     annotation = write_annotation(citation, length, len(text))
                     if annotation is None:
@@ -269,6 +271,8 @@ def write_answer(
             case Audio():
                 message["audio"] = write_audio(block)
             case Image(source):
+                if block.state is not None:
+                    unsupported("thought_signature", NAME)
                 image = {"type": "image_url", "image_url": {"url": write_url(source)}}
                 message.setdefault("images", []).append(image)
             case OpaqueBlock(_, data):

@@ -22,7 +22,7 @@ from portico.types.chat import (
     Tool,
 )
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.effort import asked_effort
+from portico.wire.effort import asked_effort, name_summary
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -297,7 +297,7 @@ def write_request(
             written[field] = value
     if request.response_format is not None:
         written["response_format"] = _write_format(request.response_format)
-    _write_thinking(request, written, is_own)
+    _write_thinking(request, written, unsupported, is_own)
     if request.cache is not None:
         unsupported("cache_control", NAME)
     if is_own:
@@ -323,7 +323,9 @@ def _write_format(format: ResponseFormat) -> JsonObject:
     return {"type": "json_schema", "json_schema": inner}
 
 
-def _write_thinking(request: ChatRequest, written: JsonObject, is_own: bool) -> None:
+def _write_thinking(
+    request: ChatRequest, written: JsonObject, unsupported: Unsupported, is_own: bool
+) -> None:
     """Home in the words the client used; else as `reasoning_effort`, which most servers know."""
     config = request.thinking
     if is_own:
@@ -333,6 +335,9 @@ def _write_thinking(request: ChatRequest, written: JsonObject, is_own: bool) -> 
             if f"~{field}" in request.extra:
                 written[field] = request.extra[f"~{field}"]
         return
-    effort = None if config is None else asked_effort(config)
+    if config is None:
+        return
+    name_summary(config, NAME, unsupported)
+    effort = asked_effort(config)
     if effort is not None:
         written["reasoning_effort"] = "xhigh" if effort == "max" else effort

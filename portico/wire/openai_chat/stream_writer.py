@@ -233,6 +233,8 @@ class ChatStreamWriter:
                 fields = {"id": begun["id"]} if is_empty else begun
                 return role + self._delta(choice, {"audio": fields})
             case Image(source):
+                if block.state is not None:
+                    self._unsupported("thought_signature", NAME)
                 image = {"type": "image_url", "image_url": {"url": write_url(source)}}
                 return role + self._delta(choice, {"images": [image]})
             case OpaqueBlock(_, data):

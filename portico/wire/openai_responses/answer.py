@@ -342,6 +342,8 @@ class OutputWriter:
                 item = write_reasoning(block, None if state is None else seal(state, NAME))
                 return [{"id": self.id("rs"), **item}]
             case Image(DataSource(media_type, data)):
+                if block.state is not None:
+                    self._unsupported("thought_signature", NAME)
                 format = media_type.removeprefix("image/")
                 item = {"type": "image_generation_call", "status": "completed", "result": data}
                 return [{"id": self.id("ig"), **item, "output_format": format}]

@@ -21,7 +21,7 @@ from portico.types.chat import (
     Text,
 )
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.effort import asked_budget, asked_effort
+from portico.wire.effort import asked_budget, asked_effort, name_summary
 from portico.wire.json_io import encode
 from portico.wire.replicate.inputs import Inputs, inputs_of
 
@@ -148,6 +148,8 @@ def _write_thinking(
     config = request.thinking
     if config is None:
         return
+    if names.thinking is not None:
+        name_summary(config, NAME, unsupported)
     match names.thinking:
         case "effort":
             effort = asked_effort(config)
