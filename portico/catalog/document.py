@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from portico.catalog.providers import Location, ProviderRow, listed_providers
+from portico.types.deployment import MessageRules
 
 _SECTIONS: tuple[tuple[Location, str, str], ...] = (
     (
@@ -79,6 +80,15 @@ def _setting(name: str, variables: tuple[str, ...]) -> str:
     return f"`{name}` ({said})" if said else f"`{name}`"
 
 
+def _message_remarks(rules: MessageRules) -> Iterable[str]:
+    if rules.refused:
+        yield f"Refused in messages: {', '.join(f'`{name}`' for name in rules.refused)}."
+    for old, new in rules.roles:
+        yield f"The role `{old}` goes as `{new}`."
+    if rules.call_id_length is not None:
+        yield f"Ids of calls are made {rules.call_id_length} letters and digits."
+
+
 def _remarks(row: ProviderRow) -> Iterable[str]:
     if row.dialect != "openai_chat":
         yield f"Dialect `{row.dialect}`."
@@ -96,6 +106,8 @@ def _remarks(row: ProviderRow) -> Iterable[str]:
         yield f"Renamed: {renamed}."
     if row.refused_params:
         yield f"Refused: {', '.join(f'`{name}`' for name in row.refused_params)}."
+    if row.message_rules is not None:
+        yield from _message_remarks(row.message_rules)
     if row.base_env:
         yield f"`{row.base_env}` moves the address."
     if row.settings:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from portico.types.deployment import MessageRules
+
 Location = Literal["cloud", "local", "any", "builtin"]
 Endpoint = Literal[
     "chat",
@@ -55,6 +57,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     needs_key: bool = True
     renamed_params: dict[str, str] = {}
     refused_params: tuple[str, ...] = ()
+    message_rules: MessageRules | None = None
     no_media_urls: tuple[str, ...] = ()
     headers: dict[str, str] = {}
     aliases: tuple[str, ...] = ()

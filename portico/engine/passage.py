@@ -43,6 +43,7 @@ from portico.wire.embeddings.base import NativeVectors
 from portico.wire.media import EVERY_KIND, may_have_urls, refuse_but_media, without_urls
 from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
+from portico.wire.openai_chat.fitting import fit
 from portico.wire.openai_error import write_error as write_openai_error
 from portico.wire.openai_usage import read_usage
 from portico.wire.tap import MediaTap, StreamTap, Tap
@@ -282,6 +283,9 @@ def _adapted(call: Call, provider: Provider, body: bytes) -> bytes:
     call.dropped_params = ()
     if provider.refused_params:
         body, call.dropped_params = envelope.drop(body, provider.refused_params)
+    if provider.message_rules is not None and call.endpoint.dialect == "openai_chat":
+        body, left_out = fit(body, provider.message_rules)
+        call.dropped_params = (*call.dropped_params, *left_out)
     return body
 
 
@@ -457,6 +461,10 @@ def _written(
         for name in names:
             if name != "stream_options":
                 unsupported(name, "openai_chat")
+    if whom.message_rules is not None:
+        body, names = fit(body, whom.message_rules)
+        for name in names:
+            unsupported(name, "openai_chat")
     return body
 
 

@@ -98,6 +98,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         headers=_headers(config, row),
         renamed_params=tuple(row.renamed_params.items()),
         refused_params=row.refused_params,
+        message_rules=row.message_rules,
         no_media_urls=row.no_media_urls,
         settings=settings.given,
         api_version=config.api_version,

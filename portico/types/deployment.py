@@ -21,6 +21,20 @@ Operation = Literal[
 """What a request asks for, apart from the dialect it is asked in."""
 
 
+class MessageRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What messages of OpenAI's shape a provider takes less than OpenAI; see `openai_chat.fitting`.
+
+    `refused` are fields of a message that it answers with an error, `roles` those it knows by
+    another name. `call_id_length` is the number of letters and digits that the id of a call must
+    have; `thinks_in_parts`: it takes reasoning back as parts of the content.
+    """
+
+    refused: tuple[str, ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
+    call_id_length: int | None = None
+    thinks_in_parts: bool = False
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """An address, a credential and a dialect. `type` names a row of the catalog."""
 
@@ -41,6 +55,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Where the address has a version in its query (Azure)."""
     renamed_params: tuple[tuple[str, str], ...] = ()
     refused_params: tuple[str, ...] = ()
+    message_rules: MessageRules | None = None
     no_media_urls: tuple[str, ...] = ()
     """Dialects in which it takes media as data only, though the dialect has a place for URLs."""
     settings: tuple[tuple[str, Secret], ...] = ()

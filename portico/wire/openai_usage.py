@@ -4,7 +4,7 @@ One struct covers Chat Completions, Completions, Embeddings, Responses, Images, 
 shapes of Jina and Cohere: their usage objects have no conflicting names. Sources:
 platform.openai.com/docs/api-reference (chat, responses, images), docs.x.ai/docs/models,
 api-docs.deepseek.com/api/create-chat-completion, jina.ai/reranker,
-docs.cohere.com/reference/rerank; read 2026-11-23.
+docs.cohere.com/reference/rerank, console.groq.com/docs/api-reference; read 2026-11-23.
 """
 
 import msgspec
@@ -60,9 +60,15 @@ class _Answer(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
 
 
+class _XGroq(msgspec.Struct):
+    usage: _Usage | None = None
+
+
 class _ChatAnswer(msgspec.Struct):
     usage: _Usage | None = None
     service_tier: str | None = None
+    x_groq: _XGroq | None = None
+    """Where Groq's streams report it, unless asked for in OpenAI's way."""
 
 
 _CHAT = msgspec.json.Decoder(_ChatAnswer)
@@ -78,9 +84,12 @@ def read_usage(body: bytes, operation: str = "chat") -> Usage | None:
     try:
         if operation == "chat":
             answer = _CHAT.decode(body)
-            if answer.usage is None:
-                return None
-            return _normal(answer.usage, answer.service_tier)
+            used = answer.usage
+            if used is None:
+                if answer.x_groq is None or answer.x_groq.usage is None:
+                    return None
+                used = answer.x_groq.usage
+            return _normal(used, answer.service_tier)
         return _other(_ANSWER.decode(body), operation)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -54,6 +54,7 @@ _QUOTA_OPENING: Final = re.compile(
     r"|you have (?:reached|exceeded) your (?:specified )?(?:api )?(?:usage|spend)",
     re.IGNORECASE,
 )
+_KEY_OPENING: Final = re.compile(r"(?:incorrect|invalid) api[ _-]?key\b", re.IGNORECASE)
 _PER_DAY: Final = re.compile(rb'"quota_?[iI]d"\s*:\s*"[^"]{0,200}PerDay')
 _CONTEXT: Final = re.compile(
     r"context_(?:length|window)_exceeded|string_above_max_length", re.IGNORECASE
@@ -73,7 +74,7 @@ _FILTER_TEXT: Final = re.compile(
     r"requires moderation|your input was flagged|blocked by content filtering", re.IGNORECASE
 )
 _NO_MODEL: Final = re.compile(
-    r"(?:model|deployment|endpoint)_?(?:not|does_?not)_?(?:found|exist)|invalid_?model\b"
+    r"(?:model|deployment|endpoint)_?(?:not|does_?not)_?(?:found|exist|supported)|invalid_?model\b"
     r"|endpointormodel\.notfound",
     re.IGNORECASE,
 )
@@ -221,9 +222,12 @@ def _limited(said: _Said) -> UpstreamError:
 
 def _rejected(said: _Said) -> UpstreamError:
     status, text, words = said.status, said.text, said.words
+    if status == 400 and said.param is None and _KEY_OPENING.match(text):
+        return _refused(said)  # xAI
     if (
         status == 402
         or _QUOTA.search(words)
+        or (status == 412 and _QUOTA_TEXT.search(text))  # Fireworks
         or (status == 400 and said.param is None and _QUOTA_OPENING.match(text))
     ):
         return UpstreamQuotaExceeded(said.message, upstream_status=status)

@@ -2,8 +2,10 @@
 
 https://developers.openai.com/api/docs/guides/error-codes and
 https://openrouter.ai/docs/api-reference/errors (2026-11-23). Seen in the wild: `error` as a string,
-`detail` (FastAPI), `errors` (Cloudflare), `message` at the top, numeric codes, `innererror`
-(Azure), an array around it all.
+`detail` (FastAPI: words, or a list of what is wrong where), either of them under `message`
+(Mistral), `errors` with numbers for codes (Cloudflare,
+https://developers.cloudflare.com/workers-ai/platform/errors/), `message` at the top, numeric codes,
+`innererror` (Azure), an array around it all.
 """
 
 from typing import Any, Final
@@ -39,6 +41,10 @@ _STATUS_BY_WORD: Final = {
 }
 
 
+_CLOUDFLARE: Final = {3036: "quota_exceeded", 3042: "model_not_found", 5007: "model_not_found"}
+"""Numbers of Workers AI that say more than their status."""
+_MAX_FAULTS: Final = 3
+
 _WORD_FIELDS: Final = ("code", "type", "status", "error_code")
 
 
@@ -54,7 +60,7 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     if not isinstance(value, dict):
         return error_of(value, head.status, head.headers)
     error = value.get("error") or value.get("detail") or value.get("errors") or value
-    if isinstance(error, list):
+    if isinstance(error, list) and "errors" in value:
         error = error[0]
     return error_of(error, head.status, head.headers, around=value)
 
@@ -67,22 +73,49 @@ def error_of(
     """
     outer = around or {}
     inner = error if isinstance(error, dict) else {}
-    message = error if isinstance(error, str) else _message(inner) or outer.get("message")
+    message, where = _words(error)
+    if not message:
+        message, where = _words(outer.get("message"))
     code, kind, param = inner.get("code"), inner.get("type"), inner.get("param")
+    if outer.get("success") is False and isinstance(code, int):
+        code = _CLOUDFLARE.get(code)
     return upstream_error(
         _own_status(status, (code, kind, inner.get("status"))),
-        message if isinstance(message, str) else "",
+        message,
         code=code if isinstance(code, str) else None,
         kind=kind if isinstance(kind, str) else None,
         also=_named(outer) + _named(inner),
-        param=param if isinstance(param, str) else None,
+        param=param if isinstance(param, str) else where,
         headers=headers,
         body=encode(outer or error),
     )
 
 
-def _message(error: JsonObject) -> Any:
-    return error.get("message") or error.get("msg") or error.get("detail") or error.get("error")
+def _words(error: Any, depth: int = 3) -> tuple[str, str | None]:
+    """What an error says, however deep it says it, and where in the request it sees the fault."""
+    if isinstance(error, str) or not depth:
+        return (error, None) if isinstance(error, str) else ("", None)
+    if isinstance(error, list):
+        said = [words for one in error[:_MAX_FAULTS] if (words := _words(one, depth - 1))[0]]
+        return "; ".join([text for text, _ in said]), said[0][1] if said else None
+    if not isinstance(error, dict):
+        return "", None
+    text, where = "", None
+    for field in ("message", "msg", "detail", "error"):
+        text, where = _words(error.get(field), depth - 1)
+        if text:
+            break
+    place = _place(error.get("loc"))
+    return (f"`{place}`: {text}", place) if text and place else (text, where)
+
+
+def _place(loc: Any) -> str | None:
+    """Pydantic's way to a value, `["body", "messages", 0, "name"]`, as `messages[0].name`."""
+    if not isinstance(loc, list):
+        return None
+    steps = loc[1:] if loc[:1] == ["body"] else loc
+    place = "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps])
+    return place.lstrip(".")[:200] or None
 
 
 def _named(error: JsonObject) -> list[str]:

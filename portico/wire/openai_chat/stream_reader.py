@@ -43,6 +43,7 @@ class _Chunk(msgspec.Struct):
     created: float | None = None
     choices: list[_Choice] | None = None
     usage: Any = None
+    x_groq: Any = None
     error: Any = None
     system_fingerprint: str | None = None
 
@@ -112,7 +113,8 @@ class ChatStreamReader:
             return
         for choice in chunk.choices or ():
             self._read_choice(chunk, choice, events)
-        if chunk.usage is not None and (usage := read_usage(payload)) is not None:
+        may_report = chunk.usage is not None or chunk.x_groq is not None
+        if may_report and (usage := read_usage(payload)) is not None:
             self._started(chunk, events)
             events.append(UsageUpdate(usage))
 
