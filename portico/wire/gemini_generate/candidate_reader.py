@@ -1,10 +1,13 @@
 """One candidate of a streamed Gemini answer: from parts to blocks that begin and end.
 
 Text and thoughts are a block each for as long as nothing else comes between; a signature ends its
-block, since it signs what came before it. Everything else comes whole.
+block, since it signs what came before it. Everything else comes whole, but for calls whose
+arguments the client asked to have streamed.
 """
 
 from typing import Any
+
+import msgspec
 
 from portico.types.chat import (
     Block,
@@ -30,7 +33,8 @@ from portico.types.chat_stream import (
 from portico.wire.call_ids import CallIds
 from portico.wire.gemini_generate.answer import stop_reason
 from portico.wire.gemini_generate.grounding import read_citations, read_logprobs
-from portico.wire.gemini_generate.parts import Part, read_part
+from portico.wire.gemini_generate.partial_args import PartialArguments
+from portico.wire.gemini_generate.parts import FunctionCall, Part, read_part
 
 
 class CandidateReader:
@@ -42,6 +46,7 @@ class CandidateReader:
         "_number",
         "_open",
         "_open_kind",
+        "_partial",
         "_texts",
         "extra",
         "finish_reason",
@@ -54,6 +59,7 @@ class CandidateReader:
         self._next = 0
         self._open = -1
         self._open_kind = ""
+        self._partial: PartialArguments | None = None
         self._texts: list[str] = []
         self._has_calls = False
         self.finish_reason: str | None = None
@@ -70,6 +76,10 @@ class CandidateReader:
 
     def read(self, part: Part, raw: JsonObject, path: str, events: list[Event]) -> None:
         """`raw` is looked at only for parts that are not plain."""
+        call = part.function_call
+        if call is not None and (self._partial is not None or call.will_continue):
+            self._read_partial(part, call, path, events)
+            return
         block = read_part(part, raw, path, self._ids, self._home)
         match block:
             case None:
@@ -88,6 +98,21 @@ class CandidateReader:
                 self._close(events)
             case _:
                 self._whole(block, events)
+
+    def _read_partial(self, part: Part, call: FunctionCall, path: str, events: list[Event]) -> None:
+        partial = self._partial
+        if partial is None or call.name:
+            begun = read_part(part, {}, path, self._ids, self._home)
+            assert isinstance(begun, ToolCall)
+            self._has_calls = True
+            self._begin("call", msgspec.structs.replace(begun, arguments=""), events)
+            partial = self._partial = PartialArguments(call.args)
+        elif call.args:
+            partial.extend(call.args)
+        for piece in call.partial_args or ():
+            partial.add(piece)
+        if not call.will_continue:
+            self._close(events)
 
     def _grow(self, text: str, events: list[Event]) -> None:
         if self._open_kind == "text":
@@ -133,7 +158,7 @@ class CandidateReader:
             events.append(BlockStart(index, block, self._number))
         events.append(BlockStop(index, self._number))
 
-    def _begin(self, kind: str, block: Text | Thinking, events: list[Event]) -> None:
+    def _begin(self, kind: str, block: Text | Thinking | ToolCall, events: list[Event]) -> None:
         self._close(events)
         self._open = self._next
         self._open_kind = kind
@@ -141,6 +166,11 @@ class CandidateReader:
         events.append(BlockStart(self._open, block, self._number))
 
     def _close(self, events: list[Event]) -> None:
+        if self._partial is not None:
+            text = self._partial.text()
+            self._partial = None
+            if text:
+                events.append(ArgumentsDelta(self._open, text, self._number))
         if self._open_kind:
             events.append(BlockStop(self._open, self._number))
             self._open_kind = ""

@@ -39,6 +39,7 @@ from portico.types.chat import (
 )
 from portico.wire.base import Unsupported
 from portico.wire.call_ids import CallIds
+from portico.wire.gemini_generate.partial_args import PartialArg
 from portico.wire.json_io import MalformedError, arguments_object, compact, convert, fields_of
 from portico.wire.state import seal, unseal
 
@@ -88,10 +89,14 @@ class _FileData(msgspec.Struct, rename="camel"):
     mime_type: str | None = None
 
 
-class _FunctionCall(msgspec.Struct):
-    name: str
+class FunctionCall(msgspec.Struct, rename="camel"):
+    """In a stream it may go on in later parts, which have no name."""
+
+    name: str = ""
     id: str | None = None
     args: dict[str, Any] | None = None
+    partial_args: list[PartialArg] | None = None
+    will_continue: bool | None = None
 
 
 class FunctionResponse(msgspec.Struct):
@@ -107,7 +112,7 @@ class Part(msgspec.Struct, rename="camel"):
     thought_signature: str | None = None
     inline_data: _Blob | None = None
     file_data: _FileData | None = None
-    function_call: _FunctionCall | None = None
+    function_call: FunctionCall | None = None
     function_response: FunctionResponse | None = None
 
 
@@ -153,6 +158,8 @@ def read_part(
     state = read_state(signature, home) if signature else None
     if part.function_call is not None:
         call = part.function_call
+        if not call.name:
+            raise MalformedError("the field is required", f"{path}.functionCall.name")
         arguments = compact(call.args) if call.args else ""
         return ToolCall(ids.call(call.name, call.id), call.name, arguments, state=state)
     if part.text is not None:
