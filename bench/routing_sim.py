@@ -3,14 +3,14 @@
     python bench/routing_sim.py [--seed 1] [--runs 5]
 
 Each world has four upstreams, one of which misbehaves, or six with several troubles; calls come at
-random (Poisson) and stream. Printed per strategy: time to the first event as the client sees it (p50,
-p99), calls that failed in the end, the share of attempts that went to the bad one from ten seconds
-after it went bad, and how long after it healed it got half of its fair share again. The second table
-is a total failure of all upstreams, the third how `adaptive_concurrency` finds what an upstream takes.
+random (Poisson) and stream. Printed per strategy: time to the first event as the client sees it
+(p50, p99), calls that failed in the end, the share of attempts that went to the bad one from ten
+seconds after it went bad, and how long after it healed it got half of its fair share again. The
+second table is a total failure of all upstreams, the third how `adaptive_concurrency` finds what an
+upstream takes.
 """
 
 import argparse
-import random
 import statistics
 import sys
 from collections.abc import Callable
@@ -134,10 +134,10 @@ FINDERS = ("off", "aimd", "gradient")
 
 
 def crowd(scenario: str, finder: str, seed: int) -> dict[str, float | None]:
-    """Two upstreams of twenty places, the second only for what the first does not take; calls come
-    at 1.4 times what one can serve.
+    """Two upstreams of twenty places, the second for what the first does not take, and without a
+    limit; calls come at 1.4 times what one can serve.
     """
-    limits = Limits(adaptive=None if finder == "off" else finder)  # type: ignore[arg-type]
+    limits = {"u0/m": Limits(adaptive=None if finder == "off" else finder)}  # type: ignore[arg-type]
     world = World("priority_based", [CROWDS[scenario], _well], seed, 20.0, limits=limits)
     world.configure(list(world.upstreams))
     first, state = world.upstreams["u0/m"], world.states["u0/m"]
@@ -202,14 +202,14 @@ def main() -> None:
     everyone = (STRATEGIES[0], CHECKED, *STRATEGIES[1:])
     _print_table(
         "| the bad one is | strategy | p50 s | p99 s | failed | share of the bad | back after s |",
-        {scenario: everyone for scenario in SCENARIOS},
+        dict.fromkeys(SCENARIOS, everyone),
         simulate,
         seeds,
         {"p50": ".2f", "p99": ".2f", "errors": ".2%", "share": ".1%", "recovery": ".1f"},
     )
     _print_table(
         "| all fail for 60 s | strategy | attempts per call then | overall | recovered after s |",
-        {mode: everyone for mode in ("down", "stuck")},
+        dict.fromkeys(("down", "stuck"), everyone),
         lambda mode, strategy, seed: total_failure(strategy, mode, seed),
         seeds,
         {"attempts": ".3f", "all_attempts": ".3f", "recovered": ".1f"},
@@ -217,7 +217,7 @@ def main() -> None:
     _print_table(
         "| more than one takes | adaptive_concurrency | p50 s | p99 s | failed | limit found "
         "| in service, of 20 | in its queue |",
-        {scenario: FINDERS for scenario in CROWDS},
+        dict.fromkeys(CROWDS, FINDERS),
         crowd,
         seeds,
         {

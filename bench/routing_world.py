@@ -8,7 +8,7 @@ on one that has not begun after ten seconds.
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from portico.errors import GatewayError, UpstreamRateLimited, UpstreamTimeout, UpstreamUnavailable
@@ -166,7 +166,7 @@ class World:
         seed: int,
         rate: float,
         *,
-        limits: Limits = Limits(),  # noqa: B008
+        limits: Mapping[str, Limits] = {},
         is_checked: bool = False,
     ) -> None:
         self.clock = Clock()
@@ -185,7 +185,7 @@ class World:
 
     def configure(self, ids: list[str]) -> None:
         """As a reload does: states live on, the route is bound anew."""
-        deployments = tuple(_deployment(id, self.limits) for id in ids)
+        deployments = tuple(_deployment(id, self.limits.get(id, Limits())) for id in ids)
         self.states = carry_over(deployments, self.states, RateWindow)
         route = Route(
             name="r", deployments=deployments, strategy=self.strategy, retry=RetryPolicy()

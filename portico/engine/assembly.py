@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import Final, Literal
 
 from msgspec import structs
 
@@ -45,6 +46,11 @@ from portico.types.http import Timeouts
 from portico.types.identity import Principal
 from portico.types.secret import Secret
 
+ADAPTIVE: Final[dict[str, Literal["aimd", "gradient"] | None]] = {
+    "off": None,
+    "aimd": "aimd",
+    "gradient": "gradient",
+}
 _FREE = {"input": Decimal(0), "output": Decimal(0), "query": Decimal(0)}
 
 Hold = Callable[[Provider], HeldCredential | None]
@@ -294,7 +300,7 @@ class _House:
                         config.rpm,
                         config.tpm,
                         config.max_concurrent_requests,
-                        adaptive=config.adaptive_concurrency,
+                        adaptive=ADAPTIVE[config.adaptive_concurrency],
                     ),
                     circuit=self._circuit,
                     region=config.region,

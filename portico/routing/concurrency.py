@@ -7,6 +7,7 @@ After TCP (RFC 5681) and https://github.com/Netflix/concurrency-limits (read 202
 """
 
 from math import exp, inf
+from typing import Protocol
 
 SLOW = 3.0
 """So many times the usual time to the first event is trouble."""
@@ -14,40 +15,55 @@ AFTER_REFUSAL = 0.7
 AFTER_SLOWNESS = 0.9
 NO_LIMIT = 1000.0
 """A limit that has grown so far is none."""
+FEWEST = 10
+"""So many first events say what is usual."""
 USUAL_TAU_S = 60.0
-"""How fast a slower normal is believed; a faster one is at once."""
+LEAST_GAIN = 0.002
+"""How fast another normal is believed: by time, and where there are very many calls, by count."""
 
 
-class Concurrency:
-    __slots__ = ("_moved_at", "_usual_at", "_usual_s", "limit")
+class Concurrency(Protocol):
+    """Finds out how many; `in_flight` counts the attempt that is told of, too."""
+
+    limit: float
+
+    def first_event(self, began_at: float, now: float, in_flight: int) -> None:
+        """The first event of a stream is here."""
+
+    def succeeded(self, in_flight: int, *, streamed: bool) -> None:
+        """An attempt ended well."""
+
+    def refused(self, began_at: float, now: float, in_flight: int) -> None:
+        """It ended with a 429 or a time-out."""
+
+
+class Aimd:
+    __slots__ = ("_moved_at", "_seen", "_usual_at", "_usual_s", "limit")
 
     def __init__(self) -> None:
         self.limit = inf
         self._moved_at = -inf
-        self._usual_s: float | None = None
+        self._seen = 0
+        self._usual_s = 0.0
         self._usual_at = 0.0
 
     def first_event(self, began_at: float, now: float, in_flight: int) -> None:
-        """A first event is here; `in_flight` counts this attempt too."""
         seconds = now - began_at
-        usual = self._usual_s
-        if usual is None or seconds <= usual:
-            self._usual_s = seconds
-        else:
-            self._usual_s = seconds + (usual - seconds) * exp((self._usual_at - now) / USUAL_TAU_S)
-            if seconds > SLOW * usual and in_flight > 1:
-                self._fall(AFTER_SLOWNESS, began_at, now, in_flight)
+        if self._seen >= FEWEST and in_flight > 1 and seconds > SLOW * self._usual_s:
+            self._fall(AFTER_SLOWNESS, began_at, now, in_flight)
+        self._seen += 1
+        by_time = 1.0 - exp((self._usual_at - now) / USUAL_TAU_S)
+        gain = max(LEAST_GAIN, by_time) if self._seen > FEWEST else 1.0 / self._seen
+        self._usual_s += gain * (seconds - self._usual_s)
         self._usual_at = now
 
-    def succeeded(self, in_flight: int) -> None:
-        """An attempt ended well; `in_flight` counts it too."""
+    def succeeded(self, in_flight: int, *, streamed: bool) -> None:
         if self.limit < inf and in_flight * 2 >= self.limit:
             self.limit += 1.0 / self.limit
             if self.limit >= NO_LIMIT:
                 self.limit = inf
 
     def refused(self, began_at: float, now: float, in_flight: int) -> None:
-        """A 429 or a time-out; `in_flight` counts the attempt too."""
         self._fall(AFTER_REFUSAL, began_at, now, in_flight)
 
     def _fall(self, factor: float, began_at: float, now: float, in_flight: int) -> None:

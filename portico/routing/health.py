@@ -19,9 +19,10 @@ import msgspec
 
 from portico.errors import GatewayError, UpstreamTimeout
 from portico.routing.circuit import Circuit
-from portico.routing.concurrency import Concurrency
+from portico.routing.concurrency import Aimd, Concurrency
 from portico.routing.effects import effect_of
 from portico.routing.expectation import Expectation
+from portico.routing.gradient import Gradient
 from portico.routing.meter import Meter
 from portico.types.deployment import Deployment, Limits
 
@@ -38,6 +39,10 @@ QUOTA_S = 300.0
 MISSING_S = 60.0
 CREDENTIAL_FIRST_S = 30.0
 CREDENTIAL_MAX_S = 3600.0
+
+
+FINDERS: dict[str, type[Aimd | Gradient]] = {"aimd": Aimd, "gradient": Gradient}
+"""`adaptive_concurrency`, and who finds out how many a deployment takes at once."""
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -126,10 +131,12 @@ class DeploymentState:
         limits = deployment.limits
         self.deployment = deployment
         self.weight = max(deployment.weight, 1e-6)
-        if not limits.adaptive:
+        if limits.adaptive is None:
             self.concurrency = None
-        elif self.concurrency is None:
-            self.concurrency = Concurrency()
+        else:
+            finder = FINDERS[limits.adaptive]
+            if type(self.concurrency) is not finder:
+                self.concurrency = finder()
         self._bound()
         self.metered = limits.rpm is not None or limits.tpm is not None
         self.meter.limit(limits)
@@ -222,7 +229,8 @@ def finished(
     if error is not None:
         return _learn_error(lease, now, error, rng)
     if state.concurrency is not None:
-        state.concurrency.succeeded(state.in_flight + 1)
+        streamed = lease.first_at is not None
+        state.concurrency.succeeded(state.in_flight + 1, streamed=streamed)
         state.rebound()
     expectation = state.expectation
     first_at = lease.first_at

@@ -82,7 +82,7 @@ class Limits(msgspec.Struct, frozen=True):
     rpm: int | None = None
     tpm: int | None = None
     max_concurrent_requests: int | None = None
-    adaptive: bool = False
+    adaptive: Literal["aimd", "gradient"] | None = None
 
 
 class ProbePolicy(msgspec.Struct, frozen=True, kw_only=True):

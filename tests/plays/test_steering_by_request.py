@@ -448,7 +448,7 @@ def test_the_same_deployment_may_be_of_another_tier_in_another_route(tmp_path: P
 def test_a_provider_may_be_asked_how_much_it_takes(tmp_path: Path) -> None:
     async def play() -> None:
         async with upstream(refusing(429)) as busy:
-            text = two_of(busy.url, "adaptive_concurrency: true", "weight: 1")
+            text = two_of(busy.url, "adaptive_concurrency: aimd", "weight: 1")
             async with gateway(tmp_path, text) as running:
                 await running.ask(http(chat()))
                 states = running.app.gateway.snapshot.states

@@ -41,6 +41,9 @@ ABILITIES: dict[str, str] = {"vision": "vision", "tools": "tools"}
 """What a request can be seen to need."""
 
 
+ADAPTIVE_CONCURRENCY: dict[str, str] = {"off": "off", "aimd": "aimd", "gradient": "gradient"}
+
+
 UNSUPPORTED: dict[str, str] = {"drop": "drop", "error": "error"}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from portico.config.schema.base import Count, NonEmpty, Section
-from portico.config.schema.choices import DIALECTS
+from portico.config.schema.choices import ADAPTIVE_CONCURRENCY, DIALECTS
 from portico.types.secret import Secret
 
 
@@ -198,13 +198,14 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         ),
     ] = None
     adaptive_concurrency: Annotated[
-        bool,
+        str,
         Meta(
-            description="Find out how many requests it takes at once: fewer after a 429, a "
-            "time-out or a late first event, more while all is well; at most "
-            "`max_concurrent_requests`."
+            description="Find out how many requests it takes at once, at most "
+            "`max_concurrent_requests`: `aimd` from 429s, time-outs and very late first events, "
+            "`gradient` from how much later than usual first events come, too.",
+            extra={"choices": ADAPTIVE_CONCURRENCY},
         ),
-    ] = False
+    ] = "off"
     timeout: Annotated[
         Annotated[float, Meta(gt=0, le=3600)] | None,
         Meta(description="Seconds an answer may take to begin: `first_byte` and `first_event`."),
