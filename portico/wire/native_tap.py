@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from portico.errors import GatewayError, UpstreamProtocol
 from portico.types.usage import Usage
 from portico.wire.json_io import MalformedError, decode
-from portico.wire.sse import parse_event
+from portico.wire.sse import MAX_EVENT_BYTES, parse_event
 
 _ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _WHOLE: Final = (b"\n\n", b"\r\n\r\n")
@@ -56,7 +56,7 @@ class NativeTap:
 
     __slots__ = ("_max_event_bytes", "_tail", "_watcher")
 
-    def __init__(self, watcher: Watcher, max_event_bytes: int) -> None:
+    def __init__(self, watcher: Watcher, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._watcher = watcher
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()

@@ -13,6 +13,9 @@ from portico.errors import UpstreamProtocol
 SseEvent = tuple[bytes | None, bytes]
 """Event name, if it has one, and data."""
 
+MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
+"""The most of one event that is held, in every dialect: pictures come in one."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _END: Final = b"\n\n"
 
@@ -22,12 +25,11 @@ class SseSplitter:
 
     Raises UpstreamProtocol for an event above `max_event_bytes`, so that a body without line ends
     cannot fill the memory; the events before it are returned first, and the next call raises.
-    Streams that carry pictures need a higher cap.
     """
 
     __slots__ = ("_after_cr", "_is_broken", "_max_event_bytes", "_started", "_tail")
 
-    def __init__(self, max_event_bytes: int = 1024 * 1024) -> None:
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
         self._tail = bytearray()
         self._after_cr = False

@@ -22,10 +22,11 @@ from portico.types.usage import Usage
 from portico.wire.openai_chat.errors import read_error
 from portico.wire.openai_error import write_stream_error
 from portico.wire.openai_usage import read_usage
+from portico.wire.sse import MAX_EVENT_BYTES
 
-MAX_EVENT_BYTES = 1024 * 1024
-MAX_PICTURE_BYTES = 16 * 1024 * 1024
-"""Per event where an operation may stream pictures: Images, and the image tool of Responses."""
+_LONG = 64 * 1024
+"""From here on what is held of an event grows in place: joining it anew each time would take a time
+that goes by the square of its length."""
 DONE = b"data: [DONE]\n\n"
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -91,7 +92,7 @@ class StreamTap:
         "_before_last",
         "_is_response",
         "_last",
-        "_max_event_bytes",
+        "_long",
         "_operation",
         "_pending",
         "_strip_usage",
@@ -105,11 +106,10 @@ class StreamTap:
     def __init__(self, operation: str, *, strip_usage: bool) -> None:
         self._operation = operation
         self._is_response = operation == "response"
-        is_pictorial = operation in ("image", "response")
-        self._max_event_bytes = MAX_PICTURE_BYTES if is_pictorial else MAX_EVENT_BYTES
         self._strip_usage = strip_usage
         self._told = b""
         self._pending = b""
+        self._long = bytearray()
         self._last = b""
         self._before_last = b""
         self.usage: Usage | None = None
@@ -120,6 +120,8 @@ class StreamTap:
     def feed(self, data: bytes) -> bytes:
         """Raises `UpstreamProtocol` for an event that is too large."""
         if self._pending:
+            if len(self._pending) > _LONG:
+                return self._feed_long(data)
             data = self._pending + data
             self._pending = b""
         if not data.endswith(b"\n\n"):
@@ -134,17 +136,29 @@ class StreamTap:
         return data
 
     def _whole_events(self, data: bytes) -> bytes:
-        end = 0
-        for mark in _EVENT_ENDS:
-            found = data.rfind(mark)
-            if found >= 0:
-                end = max(end, found + len(mark))
-        if len(data) - end > self._max_event_bytes:
-            raise UpstreamProtocol(
-                f"The provider sent a stream event of more than {self._max_event_bytes >> 20} MiB."
-            )
+        end = _last_end(data, 0)
+        if len(data) - end > MAX_EVENT_BYTES:
+            raise too_large()
         self._pending = data[end:]
         return data[:end]
+
+    def _feed_long(self, data: bytes) -> bytes:
+        """The same after a long beginning, of which only the end is searched again."""
+        if not self._long:
+            self._long = bytearray(self._pending)
+        held = self._long
+        searched = len(held) - 3
+        held += data
+        end = _last_end(held, searched)
+        if len(held) - end > MAX_EVENT_BYTES:
+            raise too_large()
+        if not end:
+            return b""
+        whole, rest = bytes(held[:end]), bytes(held[end:])
+        self._long, self._pending = bytearray(), b""
+        passed = self.feed(whole)
+        self._pending = rest
+        return passed
 
     def _is_marked(self, data: bytes) -> bool:
         """May there be something in it to look at? OpenAI says `"usage":null` in every event but
@@ -218,7 +232,8 @@ class StreamTap:
         compatible servers do) gets one; without either it stays not done.
         """
         rest = b""
-        last, self._pending = self._pending, b""
+        last = bytes(self._long) or self._pending
+        self._long, self._pending = bytearray(), b""
         if _is_whole(last):
             rest = self.feed(last.rstrip(b"\r\n") + b"\n\n")
         if not self.is_done and not self._is_response and self._has_finished():
@@ -234,6 +249,24 @@ class StreamTap:
 
     def _has_finished(self) -> bool:
         return any(_FINISHED.search(seen) for seen in (self._last, self._before_last))
+
+
+def _last_end(data: bytes | bytearray, searched: int) -> int:
+    """Where the last whole event ends, or 0; what lies before `searched` has none."""
+    found = data.rfind(b"\n\n", searched)
+    end = found + 2 if found >= 0 else 0
+    if data.find(b"\r", searched) >= 0:
+        for mark in _EVENT_ENDS[1:]:
+            found = data.rfind(mark, searched)
+            if found >= 0:
+                end = max(end, found + len(mark))
+    return end
+
+
+def too_large() -> UpstreamProtocol:
+    return UpstreamProtocol(
+        f"The provider sent a stream event of more than {MAX_EVENT_BYTES >> 20} MiB."
+    )
 
 
 def _failure_in(payload: bytes) -> bytes:

@@ -45,6 +45,7 @@ from portico.types.chat import (
     UrlSource,
 )
 from portico.types.chat_stream import Event, StreamEnd, StreamError
+from portico.types.http import HttpHead
 from portico.types.usage import Usage
 from portico.wire.assemble import collect
 from portico.wire.aws_events import write_event
@@ -579,3 +580,11 @@ def test_events_left_out_doubled_and_moved_end_once(case: str, data: st.DataObje
     told = events([frame(*json.loads(line)) for line in picked])
     ends = [event for event in told if isinstance(event, StreamEnd | StreamError)]
     assert ends == [told[-1]]
+
+
+def test_a_page_of_a_proxy_is_told_as_what_it_is() -> None:
+    page = HttpHead(502, {b"content-type": b"text/html"})
+    told = dialect.read_error(page, b"<html>secret words</html>")
+    assert told.message == "The provider answered 502 with text/html instead of a JSON error."
+    typed = HttpHead(400, {b"x-amzn-errortype": b"ThrottlingException:http://x"})
+    assert isinstance(dialect.read_error(typed, b"no json"), UpstreamRateLimited)

@@ -250,7 +250,7 @@ def test_no_bytes_upset_it(dialect: str, pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "most_mib"), [(ANTHROPIC, 16), (GEMINI, 32), (COHERE, 1), (OLLAMA, 16)]
+    ("dialect", "most_mib"), [(ANTHROPIC, 32), (GEMINI, 32), (COHERE, 32), (OLLAMA, 16)]
 )
 def test_an_endless_event_is_refused(dialect: str, most_mib: int) -> None:
     tap = NATIVES[dialect].tap()

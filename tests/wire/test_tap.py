@@ -189,26 +189,38 @@ def test_the_last_of_several_usages_counts() -> None:
     assert tap.usage == READ
 
 
-def test_an_event_of_up_to_a_mebibyte_passes() -> None:
+@pytest.mark.parametrize("operation", ["chat", "image", "response"])
+def test_an_event_of_up_to_the_limit_passes(operation: str) -> None:
     big = sse(delta("x" * (MAX_EVENT_BYTES - 200)))
-    tap = StreamTap("chat", strip_usage=True)
-    pieces = [big[at : at + 65536] for at in range(0, len(big), 65536)]
+    tap = StreamTap(operation, strip_usage=True)
+    pieces = [big[at : at + 1_000_003] for at in range(0, len(big), 1_000_003)]
     assert b"".join(map(tap.feed, pieces)) == big
 
 
 def test_an_endless_event_is_refused() -> None:
     tap = StreamTap("chat", strip_usage=True)
-    for piece in [b"data: x", *[b"x" * 65536] * 15]:
+    for piece in [b"data: x", *[b"x" * (1 << 20)] * 31]:
         assert tap.feed(piece) == b""
-    with pytest.raises(UpstreamProtocol, match="1 MiB"):
-        tap.feed(b"x" * 65536)
+    with pytest.raises(UpstreamProtocol, match="32 MiB"):
+        tap.feed(b"x" * (1 << 20))
 
 
-@pytest.mark.parametrize("operation", ["image", "response"])
-def test_a_picture_of_megabytes_passes(operation: str) -> None:
-    big = sse({"type": "image_generation.partial_image", "b64_json": "x" * (4 << 20)})
-    tap = StreamTap(operation, strip_usage=False)
-    assert b"".join(tap.feed(big[at : at + 262144]) for at in range(0, len(big), 262144)) == big
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+@pytest.mark.parametrize("size", [1000, 65_537, 99_991])
+def test_what_comes_with_the_end_of_a_long_event_is_seen(end: bytes, size: int) -> None:
+    long = b"data: " + json.dumps(delta("x" * 300_000)).encode() + end
+    last = b"".join(b"data: " + json.dumps(one).encode() + end for one in (HELLO, STOP, USAGE))
+    given = long + last + b"data: [DONE]" + end
+    tap = StreamTap("chat", strip_usage=False)
+    assert b"".join(tap.feed(given[at : at + size]) for at in range(0, len(given), size)) == given
+    assert (tap.is_done, tap.usage, tap.events) == (True, READ, 5)
+
+
+def test_a_long_event_that_lacks_its_blank_line_is_completed() -> None:
+    long = b"data: " + json.dumps(delta("x" * 200_000)).encode()
+    tap = StreamTap("chat", strip_usage=False)
+    assert b"".join(tap.feed(long[at : at + 50_000]) for at in range(0, len(long), 50_000)) == b""
+    assert tap.close() == long + b"\n\n"
 
 
 def test_events_that_are_not_passed_on_do_not_count() -> None:

@@ -12,7 +12,6 @@ import msgspec
 from portico.errors import GatewayError
 from portico.types.usage import Usage
 from portico.wire.anthropic_messages.errors import error_of, write_error
-from portico.wire.anthropic_messages.stream_reader import MAX_EVENT_BYTES
 from portico.wire.anthropic_messages.usage import UsageFields, merge, normal
 from portico.wire.native_tap import NativeTap
 from portico.wire.sse import write_event
@@ -43,7 +42,7 @@ def read_answer_usage(body: bytes) -> Usage | None:
 
 
 def tap() -> NativeTap:
-    return NativeTap(MessageWatcher(), MAX_EVENT_BYTES)
+    return NativeTap(MessageWatcher())
 
 
 class MessageWatcher:

@@ -50,9 +50,6 @@ from portico.wire.anthropic_messages.usage import UsageFields, merge, normal
 from portico.wire.json_io import MalformedError, decode, decode_object, malformed
 from portico.wire.sse import SseEvent, SseSplitter
 
-MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
-"""Results of server tools come in one event."""
-
 
 class _Delta(msgspec.Struct):
     type: str | None = None
@@ -116,7 +113,7 @@ class MessageStreamReader:
     )
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter(MAX_EVENT_BYTES)
+        self._splitter = SseSplitter()
         self._home = home
         self._open: dict[int, _Open] = {}
         self._next = 0

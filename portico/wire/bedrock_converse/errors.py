@@ -10,7 +10,7 @@ from portico.errors import UpstreamError
 from portico.types.http import Headers, HttpHead
 from portico.wire.aws_events import AwsEvent
 from portico.wire.json_io import MalformedError, compact, decode
-from portico.wire.upstream_errors import upstream_error
+from portico.wire.upstream_errors import unread_error, upstream_error
 
 _STATUS_BY_TYPE: Final = {
     "validationexception": 400,
@@ -35,8 +35,8 @@ def read_error(head: HttpHead, body: bytes, /) -> UpstreamError:
     try:
         value = decode(body)
     except MalformedError:
-        text = body[:500].decode("utf-8", "replace").strip()
-        return _error(head.status, kind, "" if text.startswith("<") else text, head.headers)
+        unread = unread_error(head, body)
+        return _error(head.status, kind, unread.message, head.headers) if kind else unread
     if isinstance(value, dict):
         own = value.get("__type") or value.get("code")
         kind = kind or (own.rpartition("#")[2] if isinstance(own, str) else "")

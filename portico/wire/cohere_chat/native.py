@@ -16,8 +16,6 @@ from portico.wire.json_io import encode
 from portico.wire.native_tap import NativeTap
 from portico.wire.sse import write_event
 
-MAX_EVENT_BYTES: Final = 1024 * 1024
-
 
 class _Answer(msgspec.Struct):
     usage: UsageFields | None = None
@@ -48,7 +46,7 @@ def read_answer_usage(body: bytes) -> Usage | None:
 
 
 def tap() -> NativeTap:
-    return NativeTap(ChatWatcher(), MAX_EVENT_BYTES)
+    return NativeTap(ChatWatcher())
 
 
 class ChatWatcher:

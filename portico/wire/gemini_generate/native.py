@@ -13,7 +13,6 @@ import msgspec
 from portico.errors import GatewayError
 from portico.types.usage import Usage
 from portico.wire.gemini_generate.errors import error_of, write_error
-from portico.wire.gemini_generate.stream_reader import MAX_EVENT_BYTES
 from portico.wire.gemini_generate.usage import UsageFields, normal
 from portico.wire.native_tap import NativeTap, payloads_of
 from portico.wire.sse import write_event
@@ -55,7 +54,7 @@ def read_answer_usage(body: bytes) -> Usage | None:
 
 
 def tap() -> NativeTap:
-    return NativeTap(GenerateWatcher(), MAX_EVENT_BYTES)
+    return NativeTap(GenerateWatcher())
 
 
 class GenerateWatcher:

@@ -29,10 +29,7 @@ from portico.wire.gemini_generate.json_array import ArraySplitter
 from portico.wire.gemini_generate.parts import NAME, Part, camel, is_plain
 from portico.wire.gemini_generate.usage import UsageFields, normal
 from portico.wire.json_io import MalformedError, decode_object, malformed
-from portico.wire.sse import SseSplitter
-
-MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
-"""Pictures come in one event."""
+from portico.wire.sse import MAX_EVENT_BYTES, SseSplitter
 
 
 class _Content(msgspec.Struct):
@@ -141,7 +138,7 @@ class GenerateStreamReader:
             if not data:
                 return []
             is_array = data[:1] in (b"[", b"{")
-            splitter = ArraySplitter(MAX_EVENT_BYTES) if is_array else SseSplitter(MAX_EVENT_BYTES)
+            splitter = ArraySplitter(MAX_EVENT_BYTES) if is_array else SseSplitter()
             self._splitter = splitter
         if isinstance(splitter, ArraySplitter):
             return splitter.feed(data)

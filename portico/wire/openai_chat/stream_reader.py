@@ -26,9 +26,6 @@ from portico.wire.openai_chat.parts import NAME
 from portico.wire.openai_usage import read_usage
 from portico.wire.sse import SseEvent, SseSplitter
 
-MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
-"""Pictures come in one event."""
-
 
 class _Choice(msgspec.Struct):
     index: int = 0
@@ -57,7 +54,7 @@ class ChatStreamReader:
     __slots__ = ("_choices", "_home", "_is_ended", "_splitter", "_start")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter(MAX_EVENT_BYTES)
+        self._splitter = SseSplitter()
         self._home = home
         self._choices: dict[int, ChoiceReader] = {}
         self._start: StreamStart | None = None

@@ -31,9 +31,6 @@ from portico.wire.openai_responses.parts import NAME
 from portico.wire.openai_usage import read_usage
 from portico.wire.sse import SseEvent, SseSplitter
 
-MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
-"""Pictures come in one event, and the last event repeats the whole answer."""
-
 _FIELDS: Final = msgspec.json.Decoder(Fields)
 
 
@@ -43,7 +40,7 @@ class ResponseStreamReader:
     __slots__ = ("_blocks", "_is_ended", "_is_started", "_splitter")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter(MAX_EVENT_BYTES)
+        self._splitter = SseSplitter()
         self._blocks = Blocks(home)
         self._is_started = False
         self._is_ended = False
