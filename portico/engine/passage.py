@@ -41,6 +41,7 @@ from portico.wire.base import (
 from portico.wire.custom_tools import Restorer, custom_names, restore, wrap
 from portico.wire.embeddings.base import NativeVectors
 from portico.wire.media import EVERY_KIND, may_have_urls, refuse_but_media, without_urls
+from portico.wire.mistral_clients import WholeCalls, is_mistrals
 from portico.wire.natives import COUNTERS, NATIVES, TokenCounter
 from portico.wire.openai_chat.errors import read_error as read_openai_error
 from portico.wire.openai_chat.fitting import fit
@@ -173,7 +174,7 @@ def _bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conv
         return False
     match call.endpoint.operation:
         case "chat":
-            return not _is_misplaced(call)
+            return not _is_misplaced(call) and not _pieces_calls(call, provider)
         case "count_tokens":
             # A whole request inside that of `countTokens` names a model too, and is written anew.
             return _INNER not in call.request.body
@@ -198,6 +199,16 @@ def _has_refused_urls(call: Call, provider: Provider) -> bool:
         call.endpoint.dialect in provider.no_media_urls
         and call.endpoint.operation in ("chat", "response")
         and may_have_urls(call.request.body)
+    )
+
+
+def _pieces_calls(call: Call, provider: Provider) -> bool:
+    """Would the provider stream tool calls in pieces to a client that takes none?"""
+    return (
+        bool(call.envelope.stream)
+        and is_mistrals(call.request.headers)
+        and provider.type != "mistral"
+        and b'"tools"' in call.request.body
     )
 
 
@@ -487,6 +498,8 @@ def _stopwatch(call: Call) -> Callable[[], int]:
 def _stages(call: Call, custom_tools: frozenset[str], keeper: Keeper | None) -> list[Stage]:
     """What looks at the events between reader and writer."""
     stages: list[Stage] = []
+    if call.endpoint.dialect == "openai_chat" and is_mistrals(call.request.headers):
+        stages.append(WholeCalls())
     if custom_tools:
         stages.append(Restorer(custom_tools))
     if call.endpoint.dialect == _RESPONSES:

@@ -20,6 +20,7 @@ from portico.types.usage import Usage
 from portico.wire.base import Dropped, Unsupported
 from portico.wire.embeddings import table as embeddings
 from portico.wire.embeddings.base import EmbeddingDialect, NativeVectors, batches, count, join
+from portico.wire.mistral_clients import is_mistrals
 from portico.wire.rerank import table as rerank
 from portico.wire.rerank.base import RerankDialect, checked
 from portico.wire.table import PROVIDER_DIALECTS
@@ -117,6 +118,8 @@ def passes(call: Call, deployment: Deployment, name: str) -> bool:
             return not any(mark in call.request.body for mark in _COHERES)
         return name == "cohere_rerank" and _family(deployment) in _OPENAI_SHAPED
     if shape == _OPENAI:
+        if is_mistrals(call.request.headers) and deployment.provider.type != "mistral":
+            return False
         is_voyages = name == "voyage_embed" and any(one in call.request.body for one in _VOYAGES)
         return name == _OPENAI or is_voyages
     found = native(call)

@@ -74,10 +74,16 @@ MODELS = {
 }
 """What the gateway of `dialects` offers: a model of a provider of each."""
 
+AT_HOME = "qwen3"
+"""A model of a provider of Ollama's dialect, where aimock counts nothing and tells no thoughts."""
+
+VECTORS = {"openai_embeddings": "text-embedding-3-small", "cohere_embed": "embed-v4.0"}
+"""What makes vectors there; aimock's other dialects have only some of their addresses for it."""
+
 _DIALECTS = """
 providers:
   - {{name: chat, provider_type: deepseek, base_url: "{upstream}/v1", {more}
-     models: [{openai_chat}]}}
+     models: [{openai_chat}, {openai_embeddings}]}}
   - {{name: responses, provider_type: openai_compatible, base_url: "{upstream}/v1", {more}
      dialect: openai_responses, models: [{openai_responses}]}}
   - {{name: messages, provider_type: anthropic, base_url: "{upstream}", {more}
@@ -85,7 +91,9 @@ providers:
   - {{name: generate, provider_type: gemini, base_url: "{upstream}/v1beta", {more}
      models: [{gemini_generate}]}}
   - {{name: cohere, provider_type: cohere, base_url: "{upstream}/v2", {more}
-     dialect: cohere_chat, models: [{cohere_chat}]}}
+     dialect: cohere_chat, models: [{cohere_chat}, {cohere_embed}]}}
+  - {{name: home, provider_type: ollama, base_url: "{upstream}", {more}
+     dialect: ollama_chat, models: [{at_home}]}}
 keys:
   - {{name: all, key: {key}}}
 """
@@ -93,9 +101,14 @@ keys:
 
 @pytest.fixture(scope="session")
 def dialects(upstream: Aimock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A gateway in front of one server that speaks five dialects."""
+    """A gateway in front of one server that speaks six dialects."""
     config = _DIALECTS.format(
-        upstream=upstream.server.url, key=KEY, more="api_key: sk-upstream-0123456789,", **MODELS
+        upstream=upstream.server.url,
+        key=KEY,
+        more="api_key: sk-upstream-0123456789,",
+        at_home=AT_HOME,
+        **MODELS,
+        **VECTORS,
     )
     with portico(tmp_path_factory.mktemp("dialects"), config) as running:
         yield running

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import MODELS
+from tests.clients.conftest import AT_HOME, MODELS, VECTORS
 from tests.clients.servers import KEY, Aimock, Server
 
 anthropic = pytest.importorskip("anthropic", reason="needs the official SDKs; see scripts/test")
@@ -14,6 +14,7 @@ cohere = pytest.importorskip("cohere", reason="needs the official SDKs; see scri
 httpx = pytest.importorskip("httpx", reason="needs the official SDKs; see scripts/test")
 genai = pytest.importorskip("google.genai", reason="needs the official SDKs; see scripts/test")
 mistralai = pytest.importorskip("mistralai", reason="needs the official SDKs; see scripts/test")
+ollama = pytest.importorskip("ollama", reason="needs the official SDKs; see scripts/test")
 openai = pytest.importorskip("openai", reason="needs the official SDKs; see scripts/test")
 
 HELLO = "Hello from a server that nobody here wrote: ünïcödé, 漢字 and 👋 included."
@@ -362,6 +363,23 @@ def test_mistral_whole_and_streamed(mistral: Any, model: str) -> None:
 
 
 @ALL
+def test_mistral_streams_tool_calls(mistral: Any, model: str) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
+    with mistral.chat.stream(model=model, messages=messages, tools=[OPENAI_TOOL]) as stream:
+        choices = [choice for event in stream for choice in event.data.choices]
+    arguments: dict[int, str] = {}
+    ids: dict[int, str] = {}
+    for choice in choices:
+        for call in choice.delta.tool_calls or []:
+            arguments[call.index] = arguments.get(call.index, "") + call.function.arguments
+            if call.id and call.id != "null":
+                ids[call.index] = call.id
+    assert [json.loads(arguments[index]) for index in sorted(arguments)] == CITIES
+    assert len(set(ids.values())) == 2
+    assert choices[-1].finish_reason == "tool_calls"
+
+
+@ALL
 def test_mistral_tools(mistral: Any, model: str) -> None:
     messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
     asked = mistral.chat.complete(model=model, messages=messages, tools=[OPENAI_TOOL])
@@ -406,6 +424,26 @@ def test_cohere_whole_and_streamed(command: Any, model: str) -> None:
 
 
 @ALL
+def test_cohere_streams_tool_calls(command: Any, model: str) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
+    events = list(command.chat_stream(model=model, messages=messages, tools=[OPENAI_TOOL]))
+    calls: dict[int, Any] = {}
+    arguments: dict[int, str] = {}
+    for event in events:
+        if event.type == "tool-call-start":
+            calls[event.index] = event.delta.message.tool_calls
+            arguments[event.index] = event.delta.message.tool_calls.function.arguments or ""
+        elif event.type == "tool-call-delta":
+            arguments[event.index] += event.delta.message.tool_calls.function.arguments
+    assert [json.loads(arguments[index]) for index in sorted(arguments)] == CITIES
+    assert {call.function.name for call in calls.values()} == {"get_weather"}
+    assert len({call.id for call in calls.values()}) == 2
+    ends = [event.index for event in events if event.type == "tool-call-end"]
+    assert ends == sorted(calls)
+    assert events[-1].delta.finish_reason == "TOOL_CALL"
+
+
+@ALL
 def test_cohere_tools(command: Any, model: str) -> None:
     messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
     asked = command.chat(model=model, messages=messages, tools=[OPENAI_TOOL])
@@ -418,3 +456,180 @@ def test_cohere_tools(command: Any, model: str) -> None:
         model=model, messages=[*messages, asked.message, *results], tools=[OPENAI_TOOL]
     )
     assert told.message.content[0].text == TOLD
+
+
+# Ollama
+
+
+@pytest.fixture(scope="module")
+def llama(dialects: Server) -> Iterator["ollama.Client"]:
+    with ollama.Client(host=dialects.url, headers={"authorization": f"Bearer {KEY}"}) as sdk:
+        yield sdk
+
+
+@ALL
+@pytest.mark.parametrize("tag", ["", ":latest"])
+def test_ollama_whole_and_streamed(llama: "ollama.Client", model: str, tag: str) -> None:
+    messages = [{"role": "user", "content": "say hello"}]
+    answer = llama.chat(model=model + tag, messages=messages)
+    assert answer.message.content == HELLO
+    assert (answer.done, answer.done_reason) == (True, "stop")
+    assert (answer.prompt_eval_count, answer.eval_count) == (1200, 34)
+
+    parts = list(llama.chat(model=model + tag, messages=messages, stream=True))
+    assert "".join(part.message.content or "" for part in parts) == HELLO
+    assert [part.done for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert (parts[-1].prompt_eval_count, parts[-1].eval_count) == (1200, 34)
+    assert parts[-1].total_duration >= parts[-1].eval_duration >= 0
+
+
+@ALL
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_ollama_tools(llama: "ollama.Client", model: str, streamed: bool) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_WEATHER}]
+    if streamed:
+        parts = list(llama.chat(model=model, messages=messages, tools=[OPENAI_TOOL], stream=True))
+        calls = [call for part in parts for call in part.message.tool_calls or []]
+    else:
+        asked = llama.chat(model=model, messages=messages, tools=[OPENAI_TOOL])
+        calls = list(asked.message.tool_calls)
+    assert [call.function.arguments for call in calls] == CITIES
+
+    messages.append({"role": "assistant", "tool_calls": calls})
+    messages += [{"role": "tool", "tool_name": "get_weather", "content": "ok"} for _ in calls]
+    told = llama.chat(model=model, messages=messages, tools=[OPENAI_TOOL])
+    assert told.message.content == TOLD
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_ollama_to_ollama(llama: "ollama.Client", streamed: bool) -> None:
+    """As bytes; what passes is what aimock says."""
+    asked: dict[str, Any] = {"model": AT_HOME, "stream": streamed}
+    said = llama.chat(messages=[{"role": "user", "content": "say hello"}], **asked)
+    parts = list(said) if streamed else [said]
+    assert "".join(part.message.content for part in parts) == HELLO
+    weather = [{"role": "user", "content": ASK_WEATHER}]
+    called = llama.chat(messages=weather, tools=[OPENAI_TOOL], **asked)
+    parts = list(called) if streamed else [called]
+    calls = [call for part in parts for call in part.message.tool_calls or []]
+    assert [call.function.arguments for call in calls] == CITIES
+    told = llama.generate(prompt="say hello", raw=True, **asked)
+    parts = list(told) if streamed else [told]
+    assert "".join(part.response for part in parts) == HELLO
+
+
+@THINKING
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_ollama_thinking(llama: "ollama.Client", model: str, streamed: bool) -> None:
+    messages = [{"role": "user", "content": ASK_THOUGHT}]
+    if streamed:
+        parts = list(llama.chat(model=model, messages=messages, think=True, stream=True))
+    else:
+        parts = [llama.chat(model=model, messages=messages, think=True)]
+    assert "".join(part.message.thinking or "" for part in parts) == THOUGHT
+    assert "".join(part.message.content or "" for part in parts) == "Forty-two."
+
+
+@ALL
+def test_ollama_generates(llama: "ollama.Client", model: str) -> None:
+    whole = llama.generate(model=model, prompt="say hello", system="Be brief.")
+    assert (whole.response, whole.done_reason) == (HELLO, "stop")
+    parts = list(llama.generate(model=model, prompt="say hello", stream=True))
+    assert "".join(part.response for part in parts) == HELLO
+    assert (parts[-1].done, parts[-1].eval_count) == (True, 34)
+
+
+@ALL
+def test_ollama_loads(llama: "ollama.Client", upstream: Aimock, model: str) -> None:
+    before = len(upstream.requests())
+    assert llama.generate(model=model, keep_alive=0).done_reason == "unload"
+    assert len(upstream.requests()) == before
+
+
+def test_ollama_lists_and_shows(llama: "ollama.Client") -> None:
+    listed = {one.model for one in llama.list().models}
+    offered = (*MODELS.values(), *VECTORS.values(), AT_HOME)
+    assert {f"{model}:latest" for model in offered} <= listed
+    assert list(llama.ps().models) == []
+    shown = llama.show(MODELS["anthropic_messages"])
+    assert {"completion", "tools", "vision"} <= set(shown.capabilities)
+    assert shown.modelinfo["anthropic.context_length"] >= 200_000
+
+
+def test_ollama_errors_are_its_own(llama: "ollama.Client") -> None:
+    for stream in (False, True):
+        with pytest.raises(ollama.ResponseError) as caught:
+            list(llama.chat("nobody", [{"role": "user", "content": "hi"}], stream=stream))
+        assert caught.value.status_code == 404
+        assert "'nobody'" in caught.value.error
+
+
+# Vectors
+
+FOX = "the quick brown fox"
+VECTOR = [0.25, -0.5, 0.75, -1.0]
+ALL_VECTORS = pytest.mark.parametrize("model", VECTORS.values(), ids=VECTORS)
+
+
+@ALL_VECTORS
+def test_cohere_embeds(command: Any, model: str) -> None:
+    answer = command.embed(
+        model=model,
+        texts=[FOX, FOX],
+        input_type="search_query",
+        embedding_types=["float"],
+    )
+    assert answer.embeddings.float_ == [VECTOR, VECTOR]
+
+
+def test_cohere_embeds_inputs_and_wants_base64(command: Any) -> None:
+    """aimock knows neither in Cohere's own dialect."""
+    answer = command.embed(
+        model=VECTORS["openai_embeddings"],
+        inputs=[{"content": [{"type": "text", "text": FOX}]}],
+        input_type="search_document",
+        embedding_types=["float", "base64"],
+    )
+    assert answer.embeddings.float_ == [VECTOR]
+    assert answer.embeddings.base64 == ["AACAPgAAAL8AAEA/AACAvw=="]
+
+
+@ALL_VECTORS
+def test_cohere_embeds_in_version_1(dialects: Server, model: str) -> None:
+    with httpx.Client() as connections:
+        old = cohere.Client(api_key=KEY, base_url=dialects.url, httpx_client=connections)
+        answer = old.embed(model=model, texts=[FOX], input_type="search_query")
+        assert answer.embeddings == [VECTOR]
+
+
+@ALL_VECTORS
+def test_gemini_embeds(gemini: "genai.Client", model: str) -> None:
+    config = genai.types.EmbedContentConfig(task_type="RETRIEVAL_QUERY", output_dimensionality=4)
+    for contents in (FOX, [FOX, FOX]):
+        answer = gemini.models.embed_content(model=model, contents=contents, config=config)
+        expected = [VECTOR] if contents == FOX else [VECTOR, VECTOR]
+        assert [one.values for one in answer.embeddings] == expected
+
+
+@ALL_VECTORS
+def test_ollama_embeds(llama: "ollama.Client", model: str) -> None:
+    assert llama.embed(model=model, input=[FOX, FOX]).embeddings == [VECTOR, VECTOR]
+    assert llama.embeddings(model=model, prompt=FOX).embedding == VECTOR
+
+
+@ALL_VECTORS
+def test_openai_embeds(gpt: "openai.OpenAI", model: str) -> None:
+    """Its SDK asks for base64, and makes floats of it."""
+    answer = gpt.embeddings.create(model=model, input=[FOX, FOX])
+    assert [one.embedding for one in answer.data] == [VECTOR, VECTOR]
+
+
+@ALL_VECTORS
+def test_mistral_embeds(mistral: Any, model: str) -> None:
+    answer = mistral.embeddings.create(model=model, inputs=[FOX])
+    assert [one.embedding for one in answer.data] == [VECTOR]
+
+
+def test_cohere_lists_models(command: Any) -> None:
+    names = {model.name for model in command.models.list().models}
+    assert {*MODELS.values(), *VECTORS.values()} <= names

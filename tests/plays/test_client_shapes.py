@@ -17,6 +17,7 @@ from tests.harness import (
     Running,
     Upstream,
     Wire,
+    chat,
     chunk,
     event,
     gateway,
@@ -492,5 +493,28 @@ def test_a_chat_without_messages_is_still_an_error(tmp_path: Path) -> None:
             assert answer.status == 400
             assert "`messages`" in answer.error["message"]
             assert provider.requests == []
+
+    uvloop.run(play())
+
+
+# Mistral's SDKs
+
+
+@pytest.mark.parametrize("agent", ["mistral-client-python/3.7.0", "OpenAI/Python 3.54.0"])
+def test_mistrals_sdks_get_every_call_whole(agent: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(calling) as provider,
+            gateway(tmp_path, config(provider.url)) as running,
+        ):
+            tool = {"type": "function", "function": {"name": "Bash", "parameters": {}}}
+            body = chat(stream=True, tools=[tool])
+            answer = await running.ask(http(body, user_agent=agent))
+            deltas = [json.loads(one)["choices"][0]["delta"] for one in answer.events()[:-1]]
+            calls = [call for delta in deltas for call in delta.get("tool_calls", [])]
+            assert "".join(one["function"].get("arguments", "") for one in calls) == (
+                '{"input": "ls -l"}'
+            )
+            assert (len(calls) == 1) == agent.startswith("mistral")
 
     uvloop.run(play())

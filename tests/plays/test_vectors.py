@@ -166,6 +166,21 @@ def test_every_client_has_vectors_of_every_provider(
     uvloop.run(play())
 
 
+def test_mistrals_sdks_get_the_id_that_they_demand(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(replying(whole(json.dumps(OPENAIS).encode()))) as up,
+            gateway(tmp_path, config("openai", up.url, "up")) as running,
+        ):
+            body = {"model": "m", "input": ["a"], "novel": 1}
+            request = http(body, path="/v1/embeddings", user_agent="mistral-client-python/3.7.0")
+            answer = await running.ask(request)
+            assert answer.json() == {**OPENAIS, "id": answer.headers["x-request-id"]}
+            assert up.requests[0].json() == {**body, "model": "up"}
+
+    uvloop.run(play())
+
+
 def test_token_ids_reach_only_their_own_tokenizer(tmp_path: Path) -> None:
     async def play() -> None:
         body = {"model": "m", "input": [[1, 2], [3]]}

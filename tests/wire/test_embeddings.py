@@ -392,6 +392,7 @@ def test_vectors_are_given_as_the_client_wants_them(encoding: Any, given: Any) -
     )
     response = EmbeddingResponse(dialect="x", vectors=(given,), usage=USED)
     assert json.loads(openai.write_response(response, request=request, id="1")) == {
+        "id": "1",
         "object": "list",
         "data": [
             {

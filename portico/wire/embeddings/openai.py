@@ -222,6 +222,7 @@ def write_response(response: EmbeddingResponse, /, *, request: EmbeddingRequest,
     tokens = (usage.total_input_tokens or 0) if usage is not None else 0
     return encode(
         {
+            "id": response.id or id,
             "object": "list",
             "data": [
                 {"object": "embedding", "index": index, "embedding": encoded(vector)}
