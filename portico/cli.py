@@ -264,49 +264,55 @@ def routes(data_dir: Path | None, as_json: bool, watch: bool) -> None:
     import time
 
     while True:
-        rows = _ask_routing(data_dir)
-        if watch and not as_json:
-            click.clear()
-        if as_json:
-            _json_lines(rows)
+        try:
+            answer = _ask_routing(data_dir)
+        except click.ClickException as error:
+            if not watch or as_json:
+                raise
+            _show(f"{error.message}; trying again\n")
         else:
-            _table(_ROUTES_HEAD, [_routes_row(row) for row in rows])
+            if as_json:
+                _json_lines(answer["deployments"])
+            else:
+                _show_routes(answer, watch=watch)
         if not watch:
             return
         sys.stdout.flush()
         time.sleep(1.0)
 
 
-_ROUTES_HEAD = (
-    "DEPLOYMENT", "DIALECT", "STATE", "BACK IN", "IN FLIGHT", "TTFT MS", "ERRORS", "REQUESTS",
-    "RPM", "TPM", "LAST ERROR",
-)  # fmt: skip
+def _show_routes(answer: Mapping[str, Any], *, watch: bool) -> None:
+    """As wide as the terminal is, and on watch no longer, with those that are not well on top."""
+    import shutil
+
+    from portico.api import routing_table
+
+    is_terminal = sys.stdout.isatty()
+    size = shutil.get_terminal_size()
+    width = size.columns if is_terminal else None
+    rows = answer["deployments"]
+    if not watch:
+        click.echo("\n".join(routing_table.lines(rows, width)))
+        return
+    lines = [routing_table.summary(answer["at"], rows), ""]
+    lines += routing_table.lines(routing_table.troubled_first(rows), width)
+    if is_terminal and len(lines) >= size.lines:
+        left_out = len(lines) - size.lines + 2
+        lines = [*lines[: size.lines - 2], f"… and {left_out} more"]
+    _show("\n".join(lines) + "\n")
 
 
-def _routes_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    def of(used: str, limit: str) -> str:
-        return f"{row[used]}" if row[limit] is None else f"{row[used]}/{row[limit]}"
-
-    back, ttft, error = row["returns_in_s"], row["ttft_ms"], row["last_error"]
-    return (
-        row["id"],
-        row["dialects"][0],
-        row["state"],
-        "-" if back is None else f"{back:.0f} s",
-        of("in_flight", "max_concurrent_requests"),
-        "-" if ttft is None else f"{ttft:.0f}",
-        f"{row['error_share']:.0%}",
-        str(row["requests"]),
-        of("requests_last_minute", "rpm"),
-        of("tokens_last_minute", "tpm"),
-        "-" if error is None else f"{error}, {row['last_error_ago_s']:.0f} s ago",
-    )
+def _show(text: str) -> None:
+    """In place of what the terminal shows."""
+    click.clear()
+    click.echo(text, nl=False)
 
 
-def _ask_routing(data_dir: Path | None) -> list[dict[str, Any]]:
+def _ask_routing(data_dir: Path | None) -> dict[str, Any]:
     """`GET /admin/routing` of the gateway that uses this data folder, with that folder's key."""
     import http.client
     import json
+    import ssl
     from urllib.parse import urlsplit
 
     from portico.stores.datadir import DataDir, default_data_dir
@@ -320,7 +326,14 @@ def _ask_routing(data_dir: Path | None) -> list[dict[str, Any]]:
             f"no gateway seems to run with the data folder {folder.path} "
             f"({error.strerror}); start one, or name its folder with --data-dir"
         ) from error
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    parts = urlsplit(address)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        # This machine's own gateway, by an address that its certificate need not name.
+        trusting = ssl._create_unverified_context()  # noqa: S323
+        connection = http.client.HTTPSConnection(parts.netloc, timeout=10, context=trusting)
+    else:
+        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     try:
         connection.request("GET", "/admin/routing", headers={"authorization": f"Bearer {key}"})
         response = connection.getresponse()
@@ -331,8 +344,8 @@ def _ask_routing(data_dir: Path | None) -> list[dict[str, Any]]:
         connection.close()
     if response.status != 200:
         raise click.ClickException(f"{address} answered {response.status}: {body[:500]!r}")
-    rows: list[dict[str, Any]] = json.loads(body)["deployments"]
-    return rows
+    answer: dict[str, Any] = json.loads(body)
+    return answer
 
 
 @journal.command()

@@ -103,7 +103,8 @@ async def _run(settings: Settings, config: Config) -> None:
     began_at = settings.began_at
 
     def ready(bound: int) -> None:
-        _note_address(data_dir, f"http://{_reached_at(host)}:{bound}")
+        scheme = "https" if config.server.tls else "http"
+        _note_address(data_dir, f"{scheme}://{_reached_at(host)}:{bound}")
         lines = banner(config, data_dir, key, is_new=is_new, host=host, port=bound)
         took = f" in {time.monotonic() - began_at:.2f} s" if began_at is not None else ""
         head = f"Portico {portico.__version__} ready{took}"
