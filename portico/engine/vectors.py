@@ -28,8 +28,17 @@ from portico.wire.table import PROVIDER_DIALECTS
 _OPENAI_SHAPED: Final = frozenset({"openai_chat", "openai_responses"})
 _OPENAI: Final = "openai_embeddings"
 _RERANK_V1: Final = "rerank_v1"
-_VOYAGES: Final = (b'"output_dimension"', b'"output_dtype"', b'"truncation"')
-"""What only a client of Voyage's says at the place that it shares with OpenAI's."""
+_OWN_WORDS: Final = {
+    "jina_embed": (
+        b'"task"',
+        b'"embedding_type"',
+        b'"late_chunking"',
+        b'"normalized"',
+        b'"return_multivector"',
+    ),
+    "voyage_embed": (b'"output_dimension"', b'"output_dtype"', b'"truncation"'),
+}
+"""What only a client of Jina's or Voyage's says at the place that both share with OpenAI's."""
 _COHERES: Final = (b'"max_tokens_per_doc"', b'"max_chunks_per_doc"', b'"rank_fields"')
 """What a client of Cohere's says to rank, and Jina does not know."""
 
@@ -120,8 +129,8 @@ def passes(call: Call, deployment: Deployment, name: str) -> bool:
     if shape == _OPENAI:
         if is_mistrals(call.request.headers) and deployment.provider.type != "mistral":
             return False
-        is_voyages = name == "voyage_embed" and any(one in call.request.body for one in _VOYAGES)
-        return name == _OPENAI or is_voyages
+        words = _OWN_WORDS.get(name, ())
+        return name == _OPENAI or any(word in call.request.body for word in words)
     found = native(call)
     return found is not None and found.dialect == name
 

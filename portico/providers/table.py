@@ -6,13 +6,16 @@ from portico.providers import (
     anthropic,
     azure,
     bedrock,
+    cloudflare,
     cohere,
     databricks,
     gemini,
+    huggingface,
     ollama,
     replicate,
     snowflake,
     vertex_ai,
+    voyage,
 )
 from portico.providers.base import Preparer
 from portico.types.deployment import Provider
@@ -23,13 +26,16 @@ PREPARERS: Final[dict[str, Preparer]] = {
     "azure_ai": azure,
     "bedrock": bedrock,
     "bedrock_mantle": bedrock,
+    "cloudflare": cloudflare,
     "cohere": cohere,
     "databricks": databricks,
     "gemini": gemini,
+    "huggingface": huggingface,
     "ollama": ollama,
     "replicate": replicate,
     "snowflake": snowflake,
     "vertex_ai": vertex_ai,
+    "voyage": voyage,
 }
 
 _OWN_DIALECTS: Final = frozenset({"openai_chat", "openai_embeddings", "openai_responses"})
@@ -52,13 +58,16 @@ def preparer_of(provider: Provider, dialect: str) -> Preparer | None:
 _PLAIN_ENDS: Final = {
     "azure": "/v1",
     "azure_ai": "/v1",
+    "cloudflare": "",
     "cohere": "/compatibility/v1",
     "databricks": "",
     "gemini": "",
+    "huggingface": "",
     "ollama": "/v1",
     "snowflake": "",
     "vertex_ai": "/endpoints/openapi",
+    "voyage": "",
 }
 """Addresses that lead straight to an OpenAI-compatible endpoint, by their end."""
-_KEYLESS: Final = frozenset({"cohere", "gemini", "ollama"})
+_KEYLESS: Final = frozenset({"cloudflare", "cohere", "gemini", "huggingface", "ollama", "voyage"})
 """Where no key means none, rather than one that is yet to be fetched."""

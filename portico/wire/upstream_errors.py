@@ -197,6 +197,10 @@ def _failed(said: _Said) -> UpstreamError:
 
 def _refused(said: _Said) -> UpstreamError:
     """A 401 or 403. Its words are never told: they often quote the key."""
+    if _QUOTA.search(said.words):
+        return UpstreamQuotaExceeded(  # Jina
+            "The provider's account has no credit left.", upstream_status=said.status
+        )
     if _FILTER.search(said.words) or (said.status == 403 and _FILTER_TEXT.search(said.text)):
         return UpstreamContentFiltered(
             "The provider's content policy refused the request.",

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico.errors import InvalidRequest, UnsupportedParameter, UpstreamProtocol
-from portico.types.chat import DataSource
-from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
+from portico.types.chat import DataSource, UrlSource
+from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Mixed
 from portico.types.usage import Usage
 from portico.wire.base import Dropped, refuse
 from portico.wire.embeddings import openai
@@ -108,6 +108,41 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         },
         ["user", "seed"],
     ),
+    "voyage_multimodal": (
+        {
+            "model": "m",
+            "inputs": [
+                {"content": [{"type": "text", "text": "one"}]},
+                {"content": [{"type": "text", "text": "two"}]},
+            ],
+        },
+        {
+            "model": "m",
+            "inputs": [{"content": [{"type": "text", "text": "one"}]}],
+            "input_type": "query",
+            "output_dimension": 256,
+            "output_encoding": "base64",
+            "truncation": True,
+        },
+        ["user", "seed"],
+    ),
+    "jina_embed": (
+        {"model": "m", "input": ["one", "two"]},
+        {
+            "model": "m",
+            "input": ["one"],
+            "task": "retrieval.query",
+            "dimensions": 256,
+            "embedding_type": "base64",
+            "truncate": True,
+        },
+        ["user", "seed"],
+    ),
+    "huggingface_features": (
+        {"inputs": ["one", "two"]},
+        {"inputs": ["one"], "truncate": True, "truncation_direction": "Right"},
+        ["input_type", "dimensions", "user", "seed"],
+    ),
     "titan_embed": (
         {"inputText": "one"},
         {"inputText": "one", "dimensions": 256},
@@ -167,6 +202,28 @@ ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
             model="m-2",
             usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
         ),
+    ),
+    "voyage_multimodal": (
+        {**LISTED, "usage": {"text_tokens": 3, "image_pixels": 2240, "total_tokens": 7}},
+        EmbeddingResponse(
+            dialect="voyage_multimodal",
+            vectors=VECTORS,
+            model="m-2",
+            usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
+        ),
+    ),
+    "jina_embed": (
+        {**LISTED, "usage": {"prompt_tokens": 7, "total_tokens": 7}},
+        EmbeddingResponse(
+            dialect="jina_embed",
+            vectors=VECTORS,
+            model="m-2",
+            usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
+        ),
+    ),
+    "huggingface_features": (
+        [[0.5, -0.25], [1, 0]],
+        EmbeddingResponse(dialect="huggingface_features", vectors=VECTORS),
     ),
     "gemini_embed": (
         {
@@ -246,7 +303,9 @@ def test_pictures_of_cohere_are_counted_apart() -> None:
 @pytest.mark.parametrize("name", EMBEDDING_DIALECTS)
 def test_an_answer_without_usage_is_an_answer(name: str) -> None:
     unsaid = ("usage", "usageMetadata", "meta", "inputTextTokenCount", "prompt_eval_count")
-    body = {key: value for key, value in ANSWERS[name][0].items() if key not in unsaid}
+    body = ANSWERS[name][0]
+    if isinstance(body, dict):
+        body = {key: value for key, value in body.items() if key not in unsaid}
     read = EMBEDDING_DIALECTS[name].read_response(json.dumps(body).encode(), headers={})
     assert read.usage is None
 
@@ -289,8 +348,18 @@ def test_pictures_go_where_they_are_understood_and_nowhere_else() -> None:
     url = {"url": "data:image/png;base64,iVBORw0KGgo="}
     content = [{"type": "image_url", "image_url": url}]
     assert written("cohere_embed", "m")["inputs"] == [{"content": content}]
+    base64 = "data:image/png;base64,iVBORw0KGgo="
+    image = {"type": "image_base64", "image_base64": base64}
+    assert written("voyage_multimodal", "m")["inputs"] == [{"content": [image]}]
+    assert written("jina_embed", "m")["input"] == [{"image": base64}]
     assert written("titan_embed", "amazon.titan-embed-image-v1") == {"inputImage": "iVBORw0KGgo="}
-    for name in ("titan_embed", "voyage_embed", "ollama_embed", "openai_embeddings"):
+    for name in (
+        "titan_embed",
+        "voyage_embed",
+        "ollama_embed",
+        "openai_embeddings",
+        "huggingface_features",
+    ):
         with pytest.raises(UnsupportedParameter):
             written(name, "m")
 
@@ -308,6 +377,31 @@ READ: dict[str, tuple[Any, Any]] = {
     "one text": ({"input": "hi"}, ("hi",)),
     "texts": ({"input": ["a", ""]}, ("a", "")),
     "tokens": ({"input": [1, 2, 3]}, ((1, 2, 3),)),
+    "pictures as Jina takes them": (
+        {"input": [{"text": "a"}, {"image": "https://e.example/a.png"}, {"image": "iVBORw0KGgo="}]},
+        ("a", UrlSource("https://e.example/a.png"), DataSource("image/png", "iVBORw0KGgo=")),
+    ),
+    "pictures as Voyage takes them": (
+        {
+            "input": [
+                {
+                    "content": [
+                        {"type": "text", "text": "a"},
+                        {"type": "image_base64", "image_base64": "data:image/gif;base64,R0lG"},
+                    ]
+                },
+                {"content": [{"type": "image_url", "image_url": "https://e.example/a.png"}]},
+            ]
+        },
+        (
+            Mixed(("a", DataSource("image/gif", "R0lG"))),
+            UrlSource("https://e.example/a.png"),
+        ),
+    ),
+    "a picture as Chat has it": (
+        {"input": [{"type": "image_url", "image_url": {"url": "https://e.example/a.png"}}]},
+        (UrlSource("https://e.example/a.png"),),
+    ),
     "several of tokens": ({"input": [[1, 2], [3]]}, ((1, 2), (3,))),
 }
 

@@ -54,6 +54,11 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         {**RICHLY, "top_k": 1, "truncation": False},
         ["max_tokens_per_doc", "priority"],
     ),
+    "cloudflare_rerank": (
+        {"query": "q", "contexts": [{"text": "a"}, {"text": "b"}]},
+        {"query": "q", "contexts": [{"text": "a"}], "top_k": 1},
+        ["max_tokens_per_doc", "truncation", "priority"],
+    ),
     "bedrock_rerank": (
         {"query": "q", "documents": ["a", "b"]},
         {
@@ -111,6 +116,15 @@ ANSWERS: dict[str, tuple[Any, RerankResponse]] = {
             "usage": {"total_tokens": 26},
         },
         RerankResponse(dialect="voyage_rerank", results=RANKED, model="rerank-2.5", usage=TOKENS),
+    ),
+    "cloudflare_rerank": (
+        {
+            "result": {"response": [{"id": 1, "score": 0.9}, {"id": 0, "score": 0.25}]},
+            "success": True,
+            "errors": [],
+            "messages": [],
+        },
+        RerankResponse(dialect="cloudflare_rerank", results=RANKED),
     ),
     "bedrock_rerank": (
         {"results": RESULTS},

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 import msgspec
 
 from portico.types.embeddings import (
-    EmbeddingInput,
     EmbeddingRequest,
     EmbeddingResponse,
     Purpose,
@@ -22,6 +21,7 @@ from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra, refuse
 from portico.wire.embeddings.base import as_base64, as_floats, only_floats
+from portico.wire.embeddings.inputs import read_inputs
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -106,7 +106,7 @@ def read_request(body: bytes, /) -> EmbeddingRequest:
         return EmbeddingRequest(
             dialect=NAME,
             model=asked.model,
-            inputs=_read_inputs(asked.input),
+            inputs=read_inputs(asked.input),
             dimensions=asked.dimensions or asked.output_dimension,
             encodings=(asked.encoding_format or "float",),
             purpose=purpose or TASKS.get(asked.task or ""),
@@ -139,25 +139,6 @@ def _read_truncate(asked: _Request) -> Literal["none", "start", "end"] | None:
                 raise MalformedError("expected true, false, `NONE`, `START` or `END`", "truncate")
             return word  # type: ignore[return-value]
     return None
-
-
-def _read_inputs(given: str | list[Any]) -> tuple[EmbeddingInput, ...]:
-    if isinstance(given, str):
-        return (given,)
-    if not given:
-        raise MalformedError("expected at least one input", "input")
-    if isinstance(given[0], int):
-        return (_tokens(given, "input"),)
-    return tuple(
-        item if isinstance(item, str) else _tokens(item, f"input[{i}]")
-        for i, item in enumerate(given)
-    )
-
-
-def _tokens(given: Any, path: str) -> tuple[int, ...]:
-    if not isinstance(given, list) or not all(type(token) is int for token in given):
-        raise MalformedError("expected a string or an array of token ids", path)
-    return tuple(given)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:

@@ -8,12 +8,15 @@ from portico.wire.embeddings import (
     cohere_client,
     gemini,
     gemini_client,
+    huggingface,
+    jina,
     ollama,
     ollama_client,
     openai,
     snowflake,
     titan,
     voyage,
+    voyage_multimodal,
 )
 from portico.wire.embeddings.base import EmbeddingDialect, EmbeddingShape, NativeVectors
 
@@ -22,6 +25,9 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     gemini,
     cohere,
     voyage,
+    voyage_multimodal,
+    jina,
+    huggingface,
     titan,
     bedrock_cohere,
     ollama,
@@ -65,6 +71,9 @@ ERRORS_OF: Final = {
     gemini.NAME: "gemini_generate",
     cohere.NAME: "cohere_chat",
     voyage.NAME: "openai_chat",
+    voyage_multimodal.NAME: "openai_chat",
+    jina.NAME: "openai_chat",
+    huggingface.NAME: "openai_chat",
     titan.NAME: "bedrock_converse",
     bedrock_cohere.NAME: "bedrock_converse",
     ollama.NAME: "ollama_chat",
@@ -77,7 +86,12 @@ _BY_CHAT: Final = {
     "cohere_chat": cohere.NAME,
     "ollama_chat": ollama.NAME,
 }
-_BY_TYPE: Final = {"snowflake": snowflake.NAME, "voyage": voyage.NAME}
+_BY_TYPE: Final = {
+    "huggingface": huggingface.NAME,
+    "jina": jina.NAME,
+    "snowflake": snowflake.NAME,
+    "voyage": voyage.NAME,
+}
 
 
 def embedding_dialect(provider_type: str, chat_dialect: str, model: str) -> str | None:
@@ -87,5 +101,7 @@ def embedding_dialect(provider_type: str, chat_dialect: str, model: str) -> str 
             return titan.NAME
         return bedrock_cohere.NAME if "cohere.embed" in model else None
     if chat_dialect in ("openai_chat", "openai_responses"):
+        if provider_type == "voyage" and "multimodal" in model:
+            return voyage_multimodal.NAME
         return _BY_TYPE.get(provider_type, openai.NAME)
     return _BY_CHAT.get(chat_dialect)

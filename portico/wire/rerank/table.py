@@ -3,10 +3,10 @@
 from typing import Final
 
 from portico.wire.embeddings.base import NativeVectors
-from portico.wire.rerank import bedrock, cohere, jina, voyage
+from portico.wire.rerank import bedrock, cloudflare, cohere, jina, voyage
 from portico.wire.rerank.base import RerankDialect, RerankShape
 
-_ALL: Final[tuple[RerankDialect, ...]] = (cohere, jina, voyage, bedrock)
+_ALL: Final[tuple[RerankDialect, ...]] = (cohere, jina, voyage, bedrock, cloudflare)
 
 RERANK_SHAPES: Final[dict[str, RerankShape]] = {
     cohere.NAME: RerankShape(cohere.read_request, cohere.write_response),
@@ -23,10 +23,11 @@ ERRORS_OF: Final = {
     jina.NAME: "openai_chat",
     voyage.NAME: "openai_chat",
     bedrock.NAME: "bedrock_converse",
+    cloudflare.NAME: "openai_chat",
 }
 """The chat dialect that reads the errors of a rerank dialect's provider."""
 
-_BY_TYPE: Final = {"jina": jina.NAME, "voyage": voyage.NAME}
+_BY_TYPE: Final = {"cloudflare": cloudflare.NAME, "jina": jina.NAME, "voyage": voyage.NAME}
 
 
 def rerank_dialect(provider_type: str, chat_dialect: str) -> str:

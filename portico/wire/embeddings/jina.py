@@ -1,0 +1,67 @@
+"""Embeddings of Jina AI: OpenAI's shape with a task, another word for the encoding, and pictures.
+
+https://api.jina.ai/redoc#tag/embeddings (2026-11-23).
+"""
+
+from typing import Any, Final
+
+from portico.types.chat import DataSource, UrlSource
+from portico.types.embeddings import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Purpose
+from portico.types.http import Headers
+from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
+from portico.wire.embeddings.inputs import write_url
+from portico.wire.embeddings.openai import read_list
+from portico.wire.json_io import encode
+
+NAME: Final = "jina_embed"
+MAX_INPUTS: Final = 512
+
+_TASKS: Final[dict[Purpose, str]] = {
+    "query": "retrieval.query",
+    "document": "retrieval.passage",
+    "similarity": "text-matching",
+    "classification": "classification",
+    "clustering": "separation",
+    "code_query": "code.query",
+}
+
+
+def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
+    written: dict[str, Any] = {
+        "model": request.model,
+        "input": [_item(item) for item in request.inputs],
+    }
+    if request.purpose is not None:
+        if request.purpose in _TASKS:
+            written["task"] = _TASKS[request.purpose]
+        else:
+            unsupported("input_type", NAME)
+    if request.dimensions is not None:
+        written["dimensions"] = request.dimensions
+    only_floats(request, NAME, unsupported)
+    if request.encodings == ("base64",):
+        written["embedding_type"] = "base64"
+    if request.truncate == "start":
+        unsupported("truncate", NAME)
+    elif request.truncate is not None:
+        written["truncate"] = request.truncate == "end"
+    if request.user is not None:
+        unsupported("user", NAME)
+    drop_extra(request.extra, NAME, unsupported)
+    return encode(written)
+
+
+def _item(item: EmbeddingInput) -> str | dict[str, str]:
+    match item:
+        case str():
+            return item
+        case UrlSource() | DataSource():
+            return {"image": write_url(item)}
+        case _:
+            refuse("input", NAME)
+            raise AssertionError("refused")
+
+
+def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
+    return read_list(body, NAME)

@@ -1,0 +1,71 @@
+"""Embeddings of Voyage AI's multimodal models: texts and pictures, several to a vector.
+
+https://docs.voyageai.com/reference/multimodal-embeddings-api-1 (2026-11-23). They are at an address
+of their own, which these models need for plain texts, too.
+"""
+
+from typing import Any, Final
+
+from portico.types.chat import DataSource, UrlSource
+from portico.types.embeddings import (
+    EmbeddingInput,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    Mixed,
+    Purpose,
+)
+from portico.types.http import Headers
+from portico.wire.base import Unsupported, drop_extra, refuse
+from portico.wire.embeddings.base import only_floats
+from portico.wire.embeddings.inputs import write_url
+from portico.wire.embeddings.openai import read_list
+from portico.wire.json_io import encode
+
+NAME: Final = "voyage_multimodal"
+MAX_INPUTS: Final = 1000
+
+_TYPES: Final[dict[Purpose, str]] = {"query": "query", "document": "document"}
+
+
+def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
+    written: dict[str, Any] = {
+        "model": request.model,
+        "inputs": [{"content": _content(item)} for item in request.inputs],
+    }
+    if request.purpose is not None:
+        if request.purpose in _TYPES:
+            written["input_type"] = _TYPES[request.purpose]
+        else:
+            unsupported("input_type", NAME)
+    if request.dimensions is not None:
+        written["output_dimension"] = request.dimensions
+    only_floats(request, NAME, unsupported)
+    if request.encodings == ("base64",):
+        written["output_encoding"] = "base64"
+    if request.truncate == "start":
+        unsupported("truncate", NAME)
+    elif request.truncate is not None:
+        written["truncation"] = request.truncate == "end"
+    if request.user is not None:
+        unsupported("user", NAME)
+    drop_extra(request.extra, NAME, unsupported)
+    return encode(written)
+
+
+def _content(item: EmbeddingInput) -> list[dict[str, str]]:
+    content: list[dict[str, str]] = []
+    for part in item.parts if isinstance(item, Mixed) else (item,):
+        match part:
+            case str():
+                content.append({"type": "text", "text": part})
+            case UrlSource(url):
+                content.append({"type": "image_url", "image_url": url})
+            case DataSource():
+                content.append({"type": "image_base64", "image_base64": write_url(part)})
+            case _:
+                refuse("input", NAME)
+    return content
+
+
+def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
+    return read_list(body, NAME)
