@@ -146,6 +146,10 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class ResponseNotFound(NotFound):
+    code = "response_not_found"
+
+
 class MethodNotAllowed(ClientError):
     """`allow` lists the methods that the path does take, for the `allow` header."""
 

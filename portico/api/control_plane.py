@@ -69,7 +69,7 @@ def openapi() -> dict[str, Any]:
             operation["security"] = []
         if page.takes_id:
             operation["parameters"] = _parameters(page.address)
-        paths[page.address] = {page.method.lower(): operation}
+        paths.setdefault(page.address, {})[page.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {

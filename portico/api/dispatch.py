@@ -142,24 +142,30 @@ class Dispatcher:
 
     def _page(self, request: Request) -> tuple[Page, Handler]:
         path = request.path
-        found = self._pages.get(path)
-        if found is None:
-            for prefix, page, handler in self._families:
-                if path.startswith(prefix) and len(path) > len(prefix):
-                    found = page, handler
-                    break
-            else:
-                raise NotFound(
-                    f"There is nothing at {request.method} {replies.shown_path(path)}; "
-                    "GET /docs shows what there is."
-                )
-        page = found[0]
-        if request.method != page.method and (request.method, page.method) != ("HEAD", "GET"):
-            raise MethodNotAllowed(
-                f"{replies.shown_path(path)} takes {page.method}, not {request.method}.",
-                allow=page.allow,
+        exact = self._pages.get(path)
+        found = [exact] if exact is not None else self._at(path)
+        if not found:
+            raise NotFound(
+                f"There is nothing at {request.method} {replies.shown_path(path)}; "
+                "GET /docs shows what there is."
             )
-        return found
+        method = "GET" if request.method == "HEAD" else request.method
+        for one in found:
+            if one[0].method == method:
+                return one
+        raise MethodNotAllowed(
+            f"{replies.shown_path(path)} takes {' or '.join(page.method for page, _ in found)}, "
+            f"not {request.method}.",
+            allow=", ".join(page.allow for page, _ in found),
+        )
+
+    def _at(self, path: str) -> list[tuple[Page, Handler]]:
+        """The pages that may answer here, one for each method, the first of its kind."""
+        found: dict[str, tuple[Page, Handler]] = {}
+        for prefix, page, handler in self._families:
+            if page.is_at(path, prefix):
+                found.setdefault(page.method, (page, handler))
+        return list(found.values())
 
     def _authorise(self, page: Page, request: Request) -> None:
         if page.access == "open" or (page.access == "metrics" and not self._metrics_need_key):

@@ -36,6 +36,14 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         summary="The Responses API, whole or streamed.",
     ),
     InferenceEndpoint(
+        name="compact_response",
+        path="/responses/compact",
+        operation="response",
+        dialect="openai_responses",
+        shape="compaction",
+        summary="A conversation made shorter, by providers that have Responses.",
+    ),
+    InferenceEndpoint(
         name="messages",
         path="/messages",
         operation="chat",
@@ -249,6 +257,12 @@ class Page(msgspec.Struct, frozen=True):
     tail: str = ""
     """What the argument ends with, as the docs show it."""
 
+    def is_at(self, path: str, prefix: str) -> bool:
+        """Is it what answers under `path`, which may go on after `prefix`?"""
+        if not path.startswith(prefix) or len(path) <= len(prefix):
+            return False
+        return "{" in self.tail or path.endswith(self.tail)
+
     @property
     def address(self) -> str:
         """The path as the docs show it."""
@@ -272,6 +286,32 @@ PAGES: tuple[Page, ...] = (
         "One model, by its public name.",
         is_inference=True,
         takes_id=True,
+    ),
+    Page(
+        "response_input_items",
+        "/responses",
+        "key",
+        "What an answer that is kept here was asked with.",
+        is_inference=True,
+        takes_id=True,
+        tail="/input_items",
+    ),
+    Page(
+        "response",
+        "/responses",
+        "key",
+        "An answer of Responses that is kept here, for the key that asked.",
+        is_inference=True,
+        takes_id=True,
+    ),
+    Page(
+        "delete_response",
+        "/responses",
+        "key",
+        "Forget an answer that is kept here.",
+        is_inference=True,
+        takes_id=True,
+        method="DELETE",
     ),
     Page("gemini_models", "/v1beta/models", "key", "The same models, as Gemini clients list them."),
     Page("ollama_tags", "/api/tags", "key", "The same models, as Ollama's clients list them."),

@@ -12,6 +12,7 @@ from portico.api import replies
 from portico.api.dispatch import Handler
 from portico.api.endpoints import GEMINI_VERBS
 from portico.api.ollama_pages import OllamaPages
+from portico.api.response_pages import ResponsePages
 from portico.api.routing_pages import RoutingPages
 from portico.engine import admission
 from portico.engine.gateway import Gateway
@@ -49,6 +50,7 @@ class Pages:
             "model": self.model,
             "gemini_models": self.gemini_models,
             **OllamaPages(self._gateway).handlers(),
+            **ResponsePages(self._gateway).handlers(),
             "event_logging": self.event_logging,
             "health": self.health,
             "health_live": self.health_live,

@@ -13,8 +13,13 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def send_json(responder: Responder, request_id: str, value: Any, status: int = 200) -> int:
+    return send_body(responder, request_id, _ENCODER.encode(value), status)
+
+
+def send_body(responder: Responder, request_id: str, body: bytes, status: int = 200) -> int:
+    """JSON that is written already."""
     lines = b"content-type: application/json\r\nx-request-id: %b\r\n" % request_id.encode()
-    responder.send(status, lines, _ENCODER.encode(value))
+    responder.send(status, lines, body)
     return status
 
 

@@ -26,9 +26,17 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Message, ...])
 
 
-class _Kept(msgspec.Struct):
+class Kept(msgspec.Struct):
+    """An answer, what it was asked with, and all that it may be continued from, each as JSON."""
+
     turns: bytes
     until: float
+    response: bytes = b"null"
+    input: bytes = b"null"
+
+    @property
+    def size(self) -> int:
+        return len(self.turns) + len(self.response) + len(self.input)
 
 
 class _Shelf:
@@ -37,13 +45,17 @@ class _Shelf:
     __slots__ = ("kept", "size")
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[str, _Kept] = OrderedDict()
+        self.kept: OrderedDict[str, Kept] = OrderedDict()
         self.size = 0
 
+    def drop(self, id: str) -> int:
+        """Returns how much that was."""
+        dropped = self.kept.pop(id).size
+        self.size -= dropped
+        return dropped
+
     def drop_oldest(self) -> int:
-        _, dropped = self.kept.popitem(last=False)
-        self.size -= len(dropped.turns)
-        return len(dropped.turns)
+        return self.drop(next(iter(self.kept)))
 
 
 class Conversations:
@@ -57,17 +69,25 @@ class Conversations:
         self._shelves: dict[str, _Shelf] = {}
         self.size = 0
 
-    def keep(self, key_id: str, id: str, turns: tuple[Message, ...], now: float) -> None:
-        encoded = _ENCODER.encode(turns)
-        if len(encoded) > self._key_bytes:
+    def keep(
+        self,
+        key_id: str,
+        id: str,
+        turns: tuple[Message, ...],
+        now: float,
+        *,
+        response: bytes = b"null",
+        input: bytes = b"null",
+    ) -> None:
+        kept = Kept(_ENCODER.encode(turns), now + LIFE_S, response, input)
+        if kept.size > self._key_bytes:
             return
         shelf = self._shelves.setdefault(key_id, _Shelf())
         if id in shelf.kept:
-            shelf.kept.move_to_end(id, last=False)
-            self.size -= shelf.drop_oldest()
-        shelf.kept[id] = _Kept(encoded, now + LIFE_S)
-        shelf.size += len(encoded)
-        self.size += len(encoded)
+            self.size -= shelf.drop(id)
+        shelf.kept[id] = kept
+        shelf.size += kept.size
+        self.size += kept.size
         while shelf.size > self._key_bytes or next(iter(shelf.kept.values())).until <= now:
             self.size -= shelf.drop_oldest()
         while self.size > self._all_bytes:
@@ -76,14 +96,22 @@ class Conversations:
             if not self._shelves[fullest].kept:
                 del self._shelves[fullest]
 
-    def has(self, key_id: str, id: str, now: float) -> bool:
+    def find(self, key_id: str, id: str, now: float) -> Kept | None:
         shelf = self._shelves.get(key_id)
         kept = shelf.kept.get(id) if shelf is not None else None
-        return kept is not None and kept.until > now
+        return kept if kept is not None and kept.until > now else None
+
+    def has(self, key_id: str, id: str, now: float) -> bool:
+        return self.find(key_id, id, now) is not None
+
+    def forget(self, key_id: str, id: str) -> None:
+        """What `find` has found."""
+        self.size -= self._shelves[key_id].drop(id)
 
     def recall(self, key_id: str, id: str, now: float) -> tuple[Message, ...]:
         """Raises `InvalidRequest` as OpenAI does for what it does not have."""
-        if not self.has(key_id, id, now):
+        kept = self.find(key_id, id, now)
+        if kept is None:
             raise InvalidRequest(
                 f"Previous response with id {id[:80]!r} not found. This gateway keeps answers for "
                 "an hour, for the key that asked, unless `store` was false; send the whole "
@@ -91,7 +119,7 @@ class Conversations:
                 param="previous_response_id",
                 code="previous_response_not_found",
             )
-        return _DECODER.decode(self._shelves[key_id].kept[id].turns)
+        return _DECODER.decode(kept.turns)
 
     def continued(self, key_id: str, asked: ChatRequest, now: float) -> ChatRequest:
         """The request with what came before it."""
@@ -99,13 +127,31 @@ class Conversations:
         before = () if previous is None else self.recall(key_id, previous, now)
         return continuation.continued(asked, before)
 
-    def keeper(self, key_id: str, id: str, asked: ChatRequest, now: float) -> "Keeper | None":
-        """Who keeps the answer to `asked` under `id`; `None` if the client wants none kept."""
+    def keeper(
+        self,
+        key_id: str,
+        id: str,
+        asked: ChatRequest,
+        now: float,
+        *,
+        body: bytes,
+        write: Callable[[ChatResponse], bytes],
+    ) -> "Keeper | None":
+        """Who keeps the answer to `asked`, the request `body`, under `id`; `None` if the client
+        wants none kept. `write` makes of an answer what the client gets.
+        """
         if not continuation.is_kept(asked):
             return None
 
-        def keep(answer: ChatResponse) -> None:
-            self.keep(key_id, id, continuation.turns(asked, answer), now)
+        def keep(answer: ChatResponse, written: bytes | None) -> None:
+            self.keep(
+                key_id,
+                id,
+                continuation.turns(asked, answer),
+                now,
+                response=write(answer) if written is None else written,
+                input=continuation.input_of(body),
+            )
 
         return Keeper(keep)
 
@@ -115,14 +161,14 @@ class Keeper:
 
     __slots__ = ("_collector", "keep")
 
-    def __init__(self, keep: Callable[[ChatResponse], None]) -> None:
+    def __init__(self, keep: Callable[[ChatResponse, bytes | None], None]) -> None:
         self.keep = keep
         self._collector = Collector()
 
     def see(self, event: Event, /) -> tuple[Event, ...]:
         self._collector.add(event)
         if isinstance(event, StreamEnd):
-            self.keep(self._collector.response())
+            self.keep(self._collector.response(), None)
         return (event,)
 
 

@@ -110,11 +110,11 @@ class Translated(msgspec.Struct):
             answer = restore(answer, self.custom_tools)
         if self.client.NAME == _RESPONSES:
             answer = msgspec.structs.replace(answer, id="")
-        if self.keeper is not None:
-            self.keeper.keep(answer)
         written = self.client.write_response(
             answer, context=self.context, unsupported=self.unsupported
         )
+        if self.keeper is not None:
+            self.keeper.keep(answer, written)
         return written, answer.usage
 
 
@@ -386,7 +386,16 @@ def _translated(
     custom_tools = custom_names(asked)
     keeper: Keeper | None = None
     if call.endpoint.dialect == _RESPONSES:
-        keeper = conversations.keeper(call.principal.key_id, f"resp_{call.id}", asked, call.at)
+        keeper = conversations.keeper(
+            call.principal.key_id,
+            f"resp_{call.id}",
+            asked,
+            call.at,
+            body=call.request.body,
+            write=lambda answer: client.write_response(
+                answer, context=context, unsupported=Dropped()
+            ),
+        )
     tap: Tap | None = None
     if asked.stream:
         tap = TranslatingTap(

@@ -1,6 +1,7 @@
 """`previous_response_id` where the provider keeps nothing: the gateway does, per key."""
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,123 @@ def test_an_answer_that_is_kept_again_counts_once() -> None:
     size = shelf.size
     shelf.keep("k", "a", turns("x"), now=0)
     assert shelf.size == size
+
+
+# Shown, listed, forgotten
+
+
+async def page(
+    running: Running, path: str, method: str = "GET", key: str = KEY
+) -> tuple[int, dict[str, Any]]:
+    answer = await running.ask(http(path=f"/v1/responses/{path}", method=method, key=key), method)
+    return answer.status, answer.json()
+
+
+def play(folder: Path, story: Callable[[Running], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with (
+            upstream(good) as provider,
+            gateway(folder, chat_config(provider.url)) as running,
+        ):
+            await story(running)
+
+    uvloop.run(run())
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_an_answer_that_is_kept_is_shown_as_it_was(streamed: bool, tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        _, given = await respond(running, input="one", stream=streamed)
+        assert await page(running, given["id"]) == (200, given)
+
+    play(tmp_path, story)
+
+
+def test_nobody_else_sees_or_forgets_it(tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        _, given = await respond(running, input="one")
+        _, unkept = await respond(running, input="one", store=False)
+        for id, key, method in (
+            (given["id"], OTHER_KEY, "GET"),
+            (given["id"], OTHER_KEY, "DELETE"),
+            (f"{given['id']}/input_items", OTHER_KEY, "GET"),
+            (unkept["id"], KEY, "GET"),
+            ("resp_none", KEY, "DELETE"),
+        ):
+            status, told = await page(running, id, method, key)
+            assert (status, told["error"]["code"]) == (404, "response_not_found")
+        assert (await page(running, given["id"]))[0] == 200
+
+    play(tmp_path, story)
+
+
+def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        _, given = await respond(running, input="one")
+        gone = {"id": given["id"], "object": "response", "deleted": True}
+        assert await page(running, given["id"], "DELETE") == (200, gone)
+        assert (await page(running, given["id"]))[0] == 404
+        status, _ = await respond(running, input="two", previous_response_id=given["id"])
+        assert status == 400
+        assert running.app.gateway.conversations.size == 0
+        status, told = await page(running, given["id"], "PUT")
+        assert (status, told["error"]["code"]) == (405, "method_not_allowed")
+
+    play(tmp_path, story)
+
+
+def test_what_was_asked_is_listed_a_page_at_a_time(tmp_path: Path) -> None:
+    async def story(running: Running) -> None:
+        said = [{"role": "user", "content": str(i)} for i in range(3)]
+        _, given = await respond(running, input=said)
+        id = given["id"]
+
+        async def texts(query: str) -> tuple[list[str], bool]:
+            _, told = await page(running, f"{id}/input_items{query}")
+            ids = [item["id"] for item in told["data"]]
+            assert (told["first_id"], told["last_id"]) == (ids[0], ids[-1])
+            return [item["content"][0]["text"] for item in told["data"]], told["has_more"]
+
+        assert await texts("") == (["2", "1", "0"], False)
+        assert await texts("?order=asc&limit=2") == (["0", "1"], True)
+        assert await texts(f"?order=asc&after={id}_1") == (["2"], False)
+        for query, param in (("limit=0", "limit"), ("limit=x", "limit"), ("after=no", "after")):
+            status, told = await page(running, f"{id}/input_items?{query}")
+            assert (status, told["error"]["param"]) == (400, param)
+        _, given = await respond(running, input="text")
+        _, told = await page(running, f"{given['id']}/input_items")
+        assert told["data"] == [
+            {
+                "id": f"{given['id']}_0",
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "text"}],
+            }
+        ]
+
+    play(tmp_path, story)
+
+
+def test_compaction_passes_where_a_provider_has_it_and_nowhere_else(tmp_path: Path) -> None:
+    compacted = b'{"id":"resp_1","object":"response.compaction","output":[],"usage":null}'
+
+    async def run() -> None:
+        async def script(wire: Wire, _: Received) -> None:
+            wire.send(whole(compacted))
+
+        async with upstream(script) as provider:
+            config = chat_config(provider.url).replace("mistral", "openai")
+            body = b'{"model": "m", "input": [], "odd": 1.50}'
+            async with gateway(tmp_path / "a", config) as running:
+                answer = await running.ask(http(body, path="/v1/responses/compact"))
+                assert (answer.status, answer.body) == (200, compacted)
+                (sent,) = provider.requests
+                assert (sent.target, sent.body) == (
+                    "/responses/compact",
+                    body.replace(b'"model": "m"', b'"model":"real"'),
+                )
+            async with gateway(tmp_path / "b", chat_config(provider.url)) as running:
+                answer = await running.ask(http(body, path="/v1/responses/compact"))
+                assert (answer.status, answer.error["code"]) == (501, "not_supported")
+
+    uvloop.run(run())

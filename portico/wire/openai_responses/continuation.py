@@ -8,9 +8,16 @@ from typing import Final
 
 import msgspec
 
-from portico.types.chat import ChatRequest, ChatResponse, Message
+from portico.types.chat import ChatRequest, ChatResponse, JsonObject, Message
+from portico.wire.json_io import decode
 from portico.wire.openai_responses.request import CONTINUES, INSTRUCTIONS
 
+
+class _Input(msgspec.Struct):
+    input: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_INPUT: Final = msgspec.json.Decoder(_Input)
 _OURS: Final = {"previous_response_id": CONTINUES, "store": "~store"}
 """What the gateway sees to itself is no field that a provider lacks."""
 
@@ -39,6 +46,28 @@ def turns(request: ChatRequest, answer: ChatResponse) -> tuple[Message, ...]:
     if not answer.choices:
         return said
     return (*said, Message("assistant", answer.choices[0].content))
+
+
+def input_of(body: bytes) -> bytes:
+    """The `input` of a request that was read before, as it came."""
+    return bytes(_INPUT.decode(body).input)
+
+
+def listed_input(input: bytes, response_id: str) -> list[JsonObject]:
+    """The items of an `input`, each with an id; a text is a message of the user."""
+    given = decode(input)
+    if isinstance(given, str):
+        given = [{"type": "message", "role": "user", "content": given}]
+    return [_item(item, f"{response_id}_{i}") for i, item in enumerate(given or ())]
+
+
+def _item(item: JsonObject, id: str) -> JsonObject:
+    listed = {"id": id, "type": "message", **item}
+    content = listed.get("content")
+    if isinstance(content, str):
+        kind = "output_text" if listed.get("role") == "assistant" else "input_text"
+        listed["content"] = [{"type": kind, "text": content}]
+    return listed
 
 
 def _split(request: ChatRequest) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
