@@ -344,8 +344,8 @@ class UpstreamUnavailable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """`timer` names the setting that ran out: connect, first_byte, first_event, idle or total; or
-    it is `upstream`, when the provider said 408.
+    """`timer` names the setting that ran out, such as `first_byte` or `total`; or it is `upstream`,
+    when the provider said 408.
     """
 
     status = 504
@@ -377,5 +377,8 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamProtocol(UpstreamError):
+    """`is_cut`: an answer had begun, and the connection broke."""
+
     code = "upstream_protocol_error"
     retryable = True
+    is_cut: bool = False

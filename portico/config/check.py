@@ -261,7 +261,7 @@ class Checker:
             self._problem(f"{at}.base_delay", "must not be more than max_delay")
 
     def _timers(self, timers: TimeoutsConfig, at: str) -> None:
-        for name in ("connect", "first_byte", "first_event", "idle"):
+        for name in ("connect", "first_byte", "whole", "first_event", "first_content", "idle"):
             value = getattr(timers, name)
             if value is not None and timers.total is not None and value > timers.total:
                 self._notice(f"{at}.{name}", "is longer than total, which runs out first")

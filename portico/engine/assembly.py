@@ -42,7 +42,7 @@ from portico.types.deployment import (
     RetryPolicy,
     Route,
 )
-from portico.types.http import Timeouts
+from portico.types.http import BUILT_IN_TIMEOUTS, Timeouts
 from portico.types.identity import Principal
 from portico.types.secret import Secret
 
@@ -353,7 +353,8 @@ class _House:
 
     def _timeouts(self, known: KnownProvider, own: TimeoutsConfig | None) -> Timeouts:
         server, router = self._config.server, self._config.router
-        built_in = Timeouts(idle=server.stream_idle_timeout or 86_400.0)
+        idle = server.stream_idle_timeout or 86_400.0
+        built_in = structs.replace(BUILT_IN_TIMEOUTS, idle=idle)
         begin = known.config.timeout
         provider = TimeoutsConfig(first_byte=begin, first_event=begin)
         layers = [layer for layer in (own, provider, router.timeouts) if layer is not None]
@@ -361,6 +362,8 @@ class _House:
         def pick(name: str) -> float:
             for layer in layers:
                 value: float | None = getattr(layer, name)
+                if value is None and name == "whole":
+                    value = layer.first_byte
                 if value is not None:
                     return value
             fallback: float = getattr(built_in, name)

@@ -21,17 +21,18 @@ from portico.engine.snapshot import BoundRoute, Snapshot, Target
 from portico.engine.vectors import Embedded, Ranked
 from portico.errors import (
     Cancelled,
+    Draining,
     GatewayError,
     InternalError,
     NotSupported,
     UpstreamAuthentication,
     UpstreamError,
     UpstreamProtocol,
+    UpstreamTimeout,
 )
 from portico.http.base import HeldCredential, Pool
 from portico.integrations.base import HedgeOutcome
 from portico.logs import scrub
-from portico.policy.estimate import estimated_usage
 from portico.routing import health, retry
 from portico.routing.health import DeploymentState, Lease
 from portico.routing.hedging import Hedge
@@ -39,13 +40,18 @@ from portico.routing.router import Cause, Outlook, Refusal, next_deployment, out
 from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
 from portico.types.deployment import Provider
-from portico.types.http import HttpResponse
+from portico.types.http import HttpHead, HttpRequest, HttpResponse
 from portico.types.secret import mask
 
 _MAX_PASSED_ERROR = 64 * 1024
 _UNTOLD = (401, 403)
 """Statuses whose words are about the gateway's credential, and may quote it."""
 _JSON_STARTS = frozenset(b'{["')
+_OUTRUN = "Another deployment answered first."
+_HOLLOW = (b'"choices":[]', b'"choices": []')
+"""How compatible servers spell an answer without an answer."""
+_ANSWERS = ("choices", "content", "candidates", "promptFeedback", "output", "message")
+"""Where the dialects have the answer of a chat."""
 
 
 class _Disguised(msgspec.Struct):
@@ -53,6 +59,7 @@ class _Disguised(msgspec.Struct):
 
 
 _DISGUISED = msgspec.json.Decoder(_Disguised)
+_SKIPPED: msgspec.json.Decoder[Any] = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Served(msgspec.Struct):
@@ -112,7 +119,8 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
                     return await _hedged(
                         gateway, snapshot, call, course, course.route.hedge, choice, now
                     )
-                return await _attempt(gateway, snapshot, call, choice, course.request, now)
+                lease = health.started(choice, now, course.request.tokens)
+                return await _attempt(gateway, snapshot, call, lease, now)
             except NotSupported as mismatch:
                 error = mismatch
                 course.tried += (choice.deployment.id,)
@@ -206,12 +214,13 @@ async def _hedged(
 ) -> Served:
     """One attempt, and another beside it if that takes unusually long."""
     route, request, first = course.route, course.request, choice.deployment.id
-    waited_s = call.upstream_s
+    waited_s, begun = call.upstream_s, len(call.attempts) + 1
+    leases = [health.started(choice, now, request.tokens)]
 
     def second() -> Coroutine[Any, Any, Served] | None:
         moment = gateway.clock()
         tried = (*course.tried, first)
-        if len(call.attempts) >= route.route.retry.max_attempts:
+        if begun >= route.route.retry.max_attempts:
             return None
         other = next_deployment(
             route.state, now=moment, rng=gateway.rng, tried=tried, request=request
@@ -221,20 +230,26 @@ async def _hedged(
         if not hedge.may_cost(other.deployment, request) or not hedge.take(moment):
             return None
         course.tried += (other.deployment.id,)
-        return _attempt(gateway, snapshot, call, other, request, moment)
+        leases.append(health.started(other, moment, request.tokens))
+        return _attempt(gateway, snapshot, call, leases[-1], moment)
 
     def discard(late: Served) -> None:
         _discard(gateway, call, late)
 
     wait_s = hedge.wait_s(first, now)
-    attempt = _attempt(gateway, snapshot, call, choice, request, now)
-    before = course.tried
+    attempt = _attempt(gateway, snapshot, call, leases[0], now)
+    served: Served | None = None
     outcome: HedgeOutcome = "failed"
     try:
-        served = await (attempt if wait_s is None else race(attempt, wait_s, second, discard))
+        served = await (
+            attempt if wait_s is None else race(attempt, wait_s, second, discard, _is_final)
+        )
         outcome = "lost" if served.target.deployment.id == first else "won"
     finally:
-        if course.tried != before:
+        for lease in leases:  # of one that was cancelled before it could begin
+            if served is None or lease is not served.lease:
+                health.released(lease, now, sent=False)
+        if len(leases) > 1:
             gateway.meter.hedged(outcome)
     here = gateway.clock()
     call.upstream_s = waited_s + here - now
@@ -245,62 +260,71 @@ async def _hedged(
     return served
 
 
+def _is_final(error: BaseException) -> bool:
+    """Would every deployment say so? Then a second copy need not be waited for."""
+    return not isinstance(error, NotSupported) and (
+        not isinstance(error, GatewayError) or retry.rule_of(error) is None
+    )
+
+
 def _discard(gateway: Gateway, call: Call, late: Served) -> None:
     """An answer that another one came before: it is billed, and not sent."""
-    answer = late.answer
+    answer, attempt = late.answer, late.attempt
     error = None
     if isinstance(answer, StreamRelay):
         answer.unwatch()
         answer.stream.close()
-        late.attempt.partial = True
-        error = Cancelled("Another deployment answered first.")
-        usage = settle.usage_of(call, answer.tap.usage, 0, answer.tap.events)
+        attempt.partial = True
+        error = Cancelled(_OUTRUN)
+        usage = settle.usage_of(call, attempt, answer.tap.usage, events=answer.tap.events)
     else:
-        usage = settle.usage_of(call, late.attempt.usage, len(answer.body), 0)
-    settle.end_attempt(
-        gateway, call, late.target, late.attempt, late.lease, usage=usage, error=error
-    )
+        usage = settle.usage_of(call, attempt, attempt.usage, body_bytes=len(answer.body))
+    settle.end_attempt(gateway, call, late.target, attempt, late.lease, usage=usage, error=error)
 
 
 async def _attempt(
-    gateway: Gateway,
-    snapshot: Snapshot,
-    call: Call,
-    state: DeploymentState,
-    request: RoutingRequest,
-    now: float,
+    gateway: Gateway, snapshot: Snapshot, call: Call, lease: Lease, now: float
 ) -> Served:
-    target = snapshot.target(state.deployment)
-    if target.held is not None:
-        await _refresh(gateway, target, target.held)
+    """`lease` was taken in the turn of the event loop in which its deployment was chosen, so that
+    nobody else has taken the same place.
+    """
+    target = snapshot.target(lease.state.deployment)
     try:
-        passage = plan(call, target, gateway.conversations)
-    except MediaWanted as media:
-        left_s = call.route.retry.deadline_s - (now - call.received_at)
-        await gateway.media.provide(call, media.wanted, left_s)
-        call.upstream_s += gateway.clock() - now
-        now = gateway.clock()
-        passage = plan(call, target, gateway.conversations)
+        if target.held is not None:
+            await _refresh(gateway, target, target.held)
+        try:
+            passage = plan(call, target, gateway.conversations)
+        except MediaWanted as media:
+            left_s = call.route.retry.deadline_s - (now - call.received_at)
+            await gateway.media.provide(call, media.wanted, left_s)
+            call.upstream_s += gateway.clock() - now
+            now = gateway.clock()
+            health.delayed(lease, now)
+            passage = plan(call, target, gateway.conversations)
+    except BaseException:
+        health.released(lease, now, sent=False)
+        raise
     dropped = call.dropped_params
-    lease = health.started(state, now, request.tokens)
     attempt = settle.start_attempt(gateway, call, target, now)
     try:
         answer = await _ask(gateway, call, target, attempt, passage)
         if isinstance(answer, HttpResponse):
-            answer.body, attempt.usage = passage.whole(answer.body)
+            _read_whole(call, attempt, passage, answer)
     except UpstreamError as error:
         call.upstream_s += gateway.clock() - now
         if isinstance(error, UpstreamAuthentication):
             _doubt(target)
         conceal(error, target.deployment.provider)
+        if attempt.usage is None and _may_be_billed(passage.upstream, error):
+            attempt.usage = settle.usage_before_an_answer(call)
+        attempt.partial = attempt.usage is not None
         settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=error)
         raise
     except asyncio.CancelledError as why:
         attempt.partial = True
-        left = Cancelled("The client left before the answer was complete.")
-        if why.args == (LOST,):
-            left = Cancelled("Another deployment answered first.")
-            attempt.usage = attempt.usage or estimated_usage(len(call.request.body), 0)
+        left = Cancelled(_OUTRUN) if why.args == (LOST,) else interruption(gateway, call)
+        if attempt.usage is None and passage.upstream.is_sent:
+            attempt.usage = settle.usage_before_an_answer(call)
         settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=left)
         raise
     except Exception as error:
@@ -311,10 +335,27 @@ async def _attempt(
     call.upstream_s += here - now
     if attempt.first_byte_at is None:
         attempt.first_byte_at = here
-    if call.streamed:
+    if isinstance(answer, StreamRelay):
         health.first_event(lease, attempt.first_byte_at)
     call.dropped_params = dropped
     return Served(target, attempt, lease, passage, answer)
+
+
+def interruption(gateway: Gateway, call: Call) -> Cancelled | Draining:
+    """Why a call's task was cancelled."""
+    if gateway.is_draining and not call.responder.is_gone:
+        return Draining("The gateway is shutting down; try again.", retry_after_s=1.0)
+    return Cancelled("The client left before the answer was complete.")
+
+
+def _may_be_billed(sent: HttpRequest, error: UpstreamError) -> bool:
+    """Was the provider at work when we hung up, or the connection broke?"""
+    status = error.upstream_status
+    if status is not None and not 200 <= status < 300:
+        return False
+    if isinstance(error, UpstreamTimeout):
+        return sent.is_sent and error.timer != "upstream"
+    return isinstance(error, UpstreamProtocol) and error.is_cut
 
 
 async def _refresh(gateway: Gateway, target: Target, held: HeldCredential) -> None:
@@ -352,21 +393,26 @@ async def _ask(
     attempt.status = answer.head.status
     if isinstance(answer, HttpResponse):
         _check(answer, passage)
+        _look_for_error(answer, passage)
+        attempt.usage = settle.usage_of(call, attempt, None, body_bytes=len(answer.body))
         raise UpstreamProtocol("The provider was asked for a stream and answered with a whole.")
     relay = StreamRelay(answer, passage.tap, upstream.timeouts)
     try:
         await relay.begun()
     except asyncio.CancelledError:
+        attempt.usage = relay.tap.usage
         answer.close()
         raise
     error = relay.early_error()
     if error is not None:
         answer.close()
+        if relay.document:
+            _look_for_error(HttpResponse(answer.head, relay.document), passage)
+        attempt.usage = relay.tap.usage
         raise error
     if call.route.buffered:
         attempt.first_byte_at = gateway.clock()
         await _buffer(call, attempt, relay)
-    call.streamed = True
     return relay
 
 
@@ -385,9 +431,7 @@ async def _buffer(call: Call, attempt: Attempt, relay: StreamRelay) -> None:
             relay.unwatch()
             relay.stream.close()
             attempt.partial = True
-            attempt.usage = relay.tap.usage or estimated_usage(
-                len(call.request.body), relay.tap.events
-            )
+            attempt.usage = settle.usage_of(call, attempt, relay.tap.usage, events=relay.tap.events)
     if error is not None:
         raise error
 
@@ -408,7 +452,7 @@ def _check(response: HttpResponse, passage: Passage) -> None:
     body = response.body
     if 200 <= status < 300:
         if body.startswith(b'{"error"'):
-            _raise_disguised(response, passage)
+            _look_for_error(response, passage)
         if body[:1] and (body[0] in _JSON_STARTS or body.lstrip()[:1] in (b"{", b"[")):
             return
         kind = response.head.headers.get(b"content-type", b"an unnamed type").decode("latin-1")
@@ -423,7 +467,7 @@ def _check(response: HttpResponse, passage: Passage) -> None:
     raise error
 
 
-def _raise_disguised(response: HttpResponse, passage: Passage) -> None:
+def _look_for_error(response: HttpResponse, passage: Passage) -> None:
     """Some aggregators answer 200 with nothing but an error in the body; others begin a good answer
     with `"error": null`."""
     try:
@@ -432,6 +476,49 @@ def _raise_disguised(response: HttpResponse, passage: Passage) -> None:
         return
     if given:
         raise passage.read_error(response.head, response.body)
+
+
+def _read_whole(call: Call, attempt: Attempt, passage: Passage, answer: HttpResponse) -> None:
+    """Make of the provider's answer the client's. One that reports no usage is looked at closely:
+    is it an answer at all?
+    """
+    body = answer.body
+    try:
+        answer.body, attempt.usage = passage.whole(body)
+        if attempt.usage is None:
+            _look_closely(call, answer.head, body, passage)
+        elif call.endpoint.operation == "chat" and (
+            body.find(_HOLLOW[0]) >= 0 or body.find(_HOLLOW[1]) >= 0
+        ):
+            raise _hollow(answer.head)
+    except UpstreamProtocol:
+        if attempt.usage is None and not _is_json(body):
+            attempt.usage = settle.usage_of(call, attempt, None, body_bytes=len(body))
+        raise
+
+
+def _look_closely(call: Call, head: HttpHead, body: bytes, passage: Passage) -> None:
+    _look_for_error(HttpResponse(head, body), passage)
+    if not _is_json(body):
+        raise UpstreamProtocol(
+            "The provider's answer is not valid JSON.", upstream_status=head.status
+        )
+    if call.endpoint.operation == "chat":
+        value = msgspec.json.decode(body)
+        if not isinstance(value, dict) or not any(map(value.get, _ANSWERS)):
+            raise _hollow(head)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _SKIPPED.decode(body)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _hollow(head: HttpHead) -> UpstreamProtocol:
+    return UpstreamProtocol("The provider answered without an answer.", upstream_status=head.status)
 
 
 def conceal(error: UpstreamError, provider: Provider) -> UpstreamError:

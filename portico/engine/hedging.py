@@ -18,11 +18,13 @@ async def race(
     wait_s: float,
     second: Callable[[], Coroutine[Any, Any, T] | None],
     discard: Callable[[T], None],
+    is_final: Callable[[BaseException], bool],
 ) -> T:
     """The first good answer of `first` and, if that takes longer than `wait_s`, of `second()`.
 
-    Raises what the one that began last raised if none is good. `discard` lets go of an answer that
-    came too late to be taken and too early to be cancelled.
+    Raises an error that is final as soon as it is here, and what the one that began last raised if
+    none is good. `discard` lets go of an answer that came too late to be taken and too early to be
+    cancelled.
     """
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(first)]
@@ -33,10 +35,12 @@ async def race(
         pending = set(tasks)
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task in done and task.exception() is None:
-                    await _end(tasks, task, discard)
-                    return task.result()
+            ended = [task for task in tasks if task in done]
+            good = [task for task in ended if task.exception() is None]
+            final = [task for task in ended if (error := task.exception()) and is_final(error)]
+            if decided := good + final:
+                await _end(tasks, decided[0], discard)
+                return decided[0].result()
     except asyncio.CancelledError:
         await _end(tasks, None, discard, message=None)
         raise

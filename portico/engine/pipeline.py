@@ -9,7 +9,7 @@ from portico.engine.coalescing import SharedAnswer
 from portico.engine.gateway import Gateway
 from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
-from portico.errors import Cancelled, Draining, GatewayError, InternalError, UpstreamError
+from portico.errors import Cancelled, GatewayError, InternalError, UpstreamError
 from portico.types.call import NOBODY, NOWHERE, Addressed, Call, InferenceEndpoint
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
@@ -77,7 +77,7 @@ async def run(gateway: Gateway, call: Call) -> None:
             gateway.shared.settle(sharing, error)
         status = _without_answer(gateway, call, error)
     except asyncio.CancelledError:
-        interruption = _interruption(gateway, call)
+        interruption = attempts.interruption(gateway, call)
         status = interruption.status
         if not call.streamed:
             _refuse(gateway, call, interruption)
@@ -102,7 +102,7 @@ async def run(gateway: Gateway, call: Call) -> None:
 def _whole(gateway: Gateway, call: Call, served: Served, response: HttpResponse) -> int:
     attempt = served.attempt
     body = response.body
-    usage = settle.usage_of(call, attempt.usage, len(body), 0)
+    usage = settle.usage_of(call, attempt, attempt.usage, body_bytes=len(body))
     settle.end_attempt(gateway, call, served.target, attempt, served.lease, usage=usage)
     settle.finish(gateway, call, response.head.status)
     call.overhead_s = gateway.clock() - call.received_at - call.upstream_s
@@ -147,6 +147,7 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
     attempt = served.attempt
     responder = call.responder
     error: GatewayError | None = None
+    call.streamed = True
     try:
         call.overhead_s = gateway.clock() - call.received_at - call.upstream_s
         responder.watch(gone=gateway.calls[call].cancel, pause=relay.pause, resume=relay.resume)
@@ -157,14 +158,14 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
         if isinstance(failure, UpstreamError):
             error = attempts.conceal(failure, served.target.deployment.provider)
     except asyncio.CancelledError:
-        error = _interruption(gateway, call)
+        error = attempts.interruption(gateway, call)
         raise
     finally:
         relay.unwatch()
         if error is not None:
             relay.stream.close()
             attempt.partial = True
-        usage = settle.usage_of(call, relay.tap.usage, 0, relay.tap.events)
+        usage = settle.usage_of(call, attempt, relay.tap.usage, events=relay.tap.events)
         settle.end_attempt(
             gateway, call, served.target, attempt, served.lease, usage=usage, error=error
         )
@@ -185,13 +186,6 @@ def _end_stream(
         call.responder.abort()
     else:
         call.responder.finish(relay.take() + relay.tap.fail(error))
-
-
-def _interruption(gateway: Gateway, call: Call) -> GatewayError:
-    """Why a call's task was cancelled."""
-    if gateway.is_draining and not call.responder.is_gone:
-        return Draining("The gateway is shutting down; try again.")
-    return Cancelled("The client left before the answer was complete.")
 
 
 def _without_answer(gateway: Gateway, call: Call, error: GatewayError) -> int:

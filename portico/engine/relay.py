@@ -7,7 +7,9 @@ still go elsewhere), the proper end (so that the journal has the call before the
 finished), and the part of an event that has not arrived whole.
 
 The connection times bytes; here it is events that are timed, because comments that only keep a
-connection open are bytes too. A `buffered` answer is held back whole, so that it may start again.
+connection open are bytes too. Before the first content they count for longer than after it: models
+that think where nobody sees it are silent for minutes, and their providers send pings meanwhile.
+A `buffered` answer is held back whole, so that it may start again.
 """
 
 import asyncio
@@ -20,6 +22,9 @@ from portico.types.http import HttpHead, Responder, Timeouts
 from portico.wire.tap import Tap
 
 MAX_BUFFERED_BYTES: Final = 16 * 1024 * 1024
+
+_MAX_DOCUMENT_BYTES: Final = 64 * 1024
+_DOCUMENT_STARTS: Final = frozenset((b"{", b"["))
 
 _Check = Callable[[int, int], None]
 
@@ -39,6 +44,7 @@ class StreamRelay:
         "_timeouts",
         "_timers",
         "_waiter",
+        "document",
         "error",
         "stream",
         "tap",
@@ -55,6 +61,8 @@ class StreamRelay:
         self._held_bytes = 0
         self._is_buffering = False
         self.error: UpstreamError | None = None
+        self.document = b""
+        """How it begins if that is no stream, whatever the head says, but looks like JSON."""
         self._held: list[bytes] = []
         self._responder: Responder | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -80,11 +88,13 @@ class StreamRelay:
         if self.tap.is_done or self.tap.error is not None:
             self._held.append(out)
             self._end(None)
-        elif self._responder is not None:
-            if out:
-                self._responder.write(out)
         elif out:
-            self._hold(out)
+            if self._responder is not None:
+                self._responder.write(out)
+            else:
+                self._hold(out)
+        elif self._responder is None and (self.document or data[:1] in _DOCUMENT_STARTS):
+            self.document = (self.document + data)[:_MAX_DOCUMENT_BYTES]
 
     def _hold(self, out: bytes) -> None:
         self._held.append(out)
@@ -104,8 +114,9 @@ class StreamRelay:
         if self._ended:
             return
         if error is None:
-            self._held.append(self.tap.close())
-            if not self.tap.is_done and self.tap.error is None:
+            tap = self.tap
+            self._held.append(tap.close())
+            if not tap.is_done and (tap.error is None or isinstance(tap.error, UpstreamProtocol)):
                 error = UpstreamProtocol(
                     "The provider ended the stream before it was complete.",
                     code="stream_truncated",
@@ -128,15 +139,20 @@ class StreamRelay:
     async def begun(self) -> None:
         """Wait for the first event, or for an end without one."""
         if not self.tap.events and not self._ended:
-            limit_s = self._timeouts.first_event
+            timeouts = self._timeouts
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(
-                limit_s, self._time_out, "first_event", "sent no event of its stream", limit_s
+            self._timers["first_content"] = loop.call_later(
+                timeouts.first_content,
+                self._time_out,
+                "first_content",
+                "sent signs of life, but no content of its stream",
+                timeouts.first_content,
             )
+            self._later("first_event", timeouts.first_event, self._check_begun, self._seen_bytes)
             try:
                 await self._wait()
             finally:
-                timer.cancel()
+                self.unwatch()
 
     async def whole(self) -> None:
         """Wait for the end, with everything held back."""
@@ -204,6 +220,14 @@ class StreamRelay:
     def _later(self, name: str, after_s: float, check: _Check, seen: int) -> None:
         loop = asyncio.get_running_loop()
         self._timers[name] = loop.call_later(after_s, check, seen, self._pauses)
+
+    def _check_begun(self, seen: int, pauses: int) -> None:
+        """Who says that it is at work may take longer to begin than who says nothing."""
+        limit_s = self._timeouts.first_event
+        if self._seen_bytes == seen:
+            self._time_out("first_event", "sent no event of its stream", limit_s)
+        else:
+            self._later("first_event", limit_s, self._check_begun, self._seen_bytes)
 
     def _check_idle(self, events: int, pauses: int) -> None:
         """Comments keep a stream alive once, not for ever."""

@@ -265,16 +265,33 @@ def _tell_error(
         )
 
 
-def usage_of(call: Call, reported: Usage | None, body_bytes: int, events: int) -> Usage:
-    """What a successful or broken-off attempt used: as reported, else as estimated."""
+def usage_of(
+    call: Call, attempt: Attempt, reported: Usage | None, *, body_bytes: int = 0, events: int = 0
+) -> Usage:
+    """What an attempt used that has answered, or had begun to: as reported, else as estimated from
+    the size of a whole answer or the events of a stream.
+    """
     if call.endpoint.operation == "speech":
         return _speech_usage(call.request.body)
     if reported is not None:
-        return _at_least(reported, events) if call.attempts[-1].partial else reported
-    output = events if call.streamed else tokens_of(body_bytes)
+        return _at_least(reported, events) if attempt.partial else reported
+    output = events or tokens_of(body_bytes)
     if call.endpoint.operation in ("embedding", "moderation", "rerank"):
         output = 0
     return estimated_usage(len(call.request.body), output)
+
+
+def usage_before_an_answer(call: Call) -> Usage | None:
+    """What an attempt used that had nothing to show when the connection ended by our doing, or in
+    the middle of its answer: providers bill what they were sent, and say nothing of it any more.
+    """
+    match call.endpoint.operation:
+        case "count_tokens":
+            return None
+        case "speech":
+            return _speech_usage(call.request.body)
+        case _:
+            return estimated_usage(len(call.request.body), 0)
 
 
 def _at_least(reported: Usage, events: int) -> Usage:

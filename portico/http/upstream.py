@@ -128,7 +128,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._sent_at = now = pool.clock()
         self._timeouts = timeouts = request.timeouts
         self._total_at = now + timeouts.total
-        self._arm(now + timeouts.first_byte)
+        self._arm(now + self._time_to_begin())
+        request.is_sent = True
         head, body = request.head, request.body
         if self.proxy_prefix:
             head = self._to_proxy(head)
@@ -207,7 +208,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish_whole()
         elif len(self._body) > self._timed_request.max_response_bytes:
             self._fail_too_large()
-        else:
+        elif self._head_seen:  # a head that drips has no more time than one that does not come
             self._arm(self._pool.clock() + self._timeouts.idle)
 
     def on_message_begin(self) -> None:
@@ -362,7 +363,9 @@ class UpstreamConnection(asyncio.Protocol):
                 else:
                     self._finish_whole()
             else:
-                self._fail(self._protocol_error("it cut its answer short"))
+                cut = self._protocol_error("it cut its answer short")
+                cut.is_cut = True
+                self._fail(cut)
         else:
             self._leave()
 
@@ -375,13 +378,16 @@ class UpstreamConnection(asyncio.Protocol):
         timeouts = request.timeouts
         if now >= self._total_at:
             self._time_out("total", "did not finish its answer", timeouts)
-        elif self.state == AWAITING:
+        elif not self._head_seen:
+            timer = "first_byte" if self._wants_stream or timeouts.whole is None else "whole"
             unsent = self.transport.get_write_buffer_size()
             if unsent and unsent < self._unsent:
                 self._unsent = unsent
-                self._arm(now + timeouts.first_byte)
+                self._arm(now + self._time_to_begin())
+            elif self.state == AWAITING:
+                self._time_out(timer, "sent no byte of an answer", timeouts)
             else:
-                self._time_out("first_byte", "sent no byte of an answer", timeouts)
+                self._time_out(timer, "did not finish the head of its answer", timeouts)
         elif self._stream is not None and self._waiter is not None:
             self._time_out("first_event", "sent no byte of its stream", timeouts)
         else:
@@ -438,6 +444,11 @@ class UpstreamConnection(asyncio.Protocol):
     def _timed_request(self) -> HttpRequest:
         assert self._request is not None, "an answer is read only while a request is out"
         return self._request
+
+    def _time_to_begin(self) -> float:
+        timeouts = self._timeouts
+        whole = timeouts.whole
+        return timeouts.first_byte if self._wants_stream or whole is None else whole
 
     def _arm(self, at: float) -> None:
         self.deadline = at if at < self._total_at else self._total_at

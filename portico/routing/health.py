@@ -177,6 +177,8 @@ class Lease(msgspec.Struct, eq=False):
     tokens: int
     first_at: float | None = None
     is_open: bool = True
+    reserved_at: float | None = None
+    """When its tokens were, if that was earlier than `at`."""
 
 
 def started(state: DeploymentState, now: float, tokens: int = 0) -> Lease:
@@ -189,6 +191,13 @@ def started(state: DeploymentState, now: float, tokens: int = 0) -> Lease:
     if state.hindered:
         state.circuit.try_out(lease, now)
     return lease
+
+
+def delayed(lease: Lease, now: float) -> None:
+    """What is to be sent is ready only now: the time until here was not the deployment's."""
+    if lease.reserved_at is None:
+        lease.reserved_at = lease.at
+    lease.at = now
 
 
 def first_event(lease: Lease, now: float) -> None:
@@ -225,7 +234,7 @@ def finished(
         state.circuit.answered(lease)
     _free(lease)
     if used_tokens is not None and used_tokens != lease.tokens:
-        state.meter.settle(lease.at, now, reserved=lease.tokens, used=used_tokens)
+        state.meter.settle(_reserved_at(lease), now, reserved=lease.tokens, used=used_tokens)
     if error is not None:
         return _learn_error(lease, now, error, rng)
     if state.concurrency is not None:
@@ -255,12 +264,17 @@ def finished(
 def released(lease: Lease, now: float, *, sent: bool = True) -> None:
     """The attempt is over and says nothing about the deployment: the client left, or we stopped it.
 
-    With `sent=False` it does not count in the limits either.
+    With `sent=False` it does not count at all.
     """
     if lease.is_open:
         _free(lease)
         if not sent:
-            lease.state.meter.cancel(lease.at, now, reserved=lease.tokens)
+            lease.state.requests -= 1
+            lease.state.meter.cancel(_reserved_at(lease), now, reserved=lease.tokens)
+
+
+def _reserved_at(lease: Lease) -> float:
+    return lease.at if lease.reserved_at is None else lease.reserved_at
 
 
 def _free(lease: Lease) -> None:

@@ -1,7 +1,7 @@
 """What the two HTTP floors exchange with the engine: requests in, requests out, answers, timers."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -46,20 +46,29 @@ class Origin(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """Seconds; each timer has one defined outcome, `UpstreamTimeout(timer=<its name>)`.
 
-    `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the
-    answer's first; `first_event` from there to the first byte of a streamed body; `idle` between
-    two pieces of a body, and bounds how long a stream may send comments only; `total` from the
-    first byte sent to the end. A stream that sends less than `min_rate` bytes a second over
+    `connect` covers DNS, TCP and TLS; `first_byte` runs from the request's last byte to the head of
+    a stream, `whole` to the head of an answer that is none, which comes when all of it is ready;
+    `first_event` is the longest silence from there to the first content, and `first_content` bounds
+    that however often the provider shows that it is at work; `idle` runs between two pieces of a
+    body, and bounds how long a stream may send comments only; `total` from the first byte sent to
+    the end. A stream that sends less than `min_rate` bytes a second over
     `rate_window` seconds has timed out too; 0 asks for none.
     """
 
     connect: float = 5.0
     first_byte: float = 120.0
-    first_event: float = 120.0
+    first_event: float = 300.0
     idle: float = 90.0
     total: float = 3600.0
     min_rate: float = 0.0
     rate_window: float = 10.0
+    first_content: float = 600.0
+    whole: float | None = None
+    """`None` is `first_byte`."""
+
+
+BUILT_IN_TIMEOUTS: Final = Timeouts(whole=600.0)
+"""For calls to models: a long answer that is not streamed takes minutes before its head comes."""
 
 
 class HttpRequest(msgspec.Struct):
@@ -76,6 +85,8 @@ class HttpRequest(msgspec.Struct):
     """Prefixes of the content types that `Pool.open` hands over as a stream when the status is 2xx;
     `b""` takes any, the empty tuple takes none."""
     max_response_bytes: int = 64 * 1024 * 1024
+    is_sent: bool = False
+    """Has a connection begun to write it? What providers bill for may have begun then."""
     steps: "Steps | None" = None
 
 

@@ -52,6 +52,29 @@ class _FailedEvent(msgspec.Struct):
     response: _Failed = _Failed()
 
 
+class _OpeningChoice(msgspec.Struct):
+    delta: dict[str, Any] = {}
+    text: Any = None
+    finish_reason: Any = None
+
+
+class _Opening(msgspec.Struct):
+    choices: list[_OpeningChoice] | None = None
+    type: str = ""
+
+
+_OPENINGS = frozenset(
+    "response." + name
+    for name in (
+        "created",
+        "queued",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "reasoning_summary_part.added",
+    )
+)
+_OPENING = msgspec.json.Decoder(_Opening)
 _FAILED = msgspec.json.Decoder(_FailedEvent)
 _LOOK = msgspec.json.Decoder(_Choices)
 
@@ -84,8 +107,8 @@ class StreamTap:
 
     `usage` is the last one reported. `error` is what an error event said, which is not passed on:
     the gateway ends the stream in its own words. `is_done` says that the stream has had its
-    proper end. `events` counts the data events that were passed on: the estimate of last
-    resort for output tokens, as providers send about one token in each.
+    proper end. `events` counts the data events that were passed on, from the first with content:
+    the estimate of last resort for output tokens, as providers send about one token in each.
     """
 
     __slots__ = (
@@ -131,9 +154,17 @@ class StreamTap:
         if self._is_marked(data):
             data = self._look(data)
         if data:
-            self.events += data.count(b"data:")
+            self.events += data.count(b"data:") if self.events else self._contents(data)
             self._before_last, self._last = self._last, data
         return data
+
+    def _contents(self, data: bytes) -> int:
+        """How many events there are from the first with any content."""
+        events = [event for event in _EVENT_END.split(data) if event.find(b"data:") >= 0]
+        for number, event in enumerate(events):
+            if not _is_opening(_payload(event)):
+                return len(events) - number
+        return 0
 
     def _whole_events(self, data: bytes) -> bytes:
         end = _last_end(data, 0)
@@ -266,6 +297,24 @@ def _last_end(data: bytes | bytearray, searched: int) -> int:
 def too_large() -> UpstreamProtocol:
     return UpstreamProtocol(
         f"The provider sent a stream event of more than {MAX_EVENT_BYTES >> 20} MiB."
+    )
+
+
+def _is_opening(payload: bytes) -> bool:
+    """Does it only say that an answer begins? A role with an empty text, what Azure's filter found
+    in the prompt, the first events of Responses.
+    """
+    try:
+        seen = _OPENING.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    if seen.choices is None:
+        return seen.type in _OPENINGS
+    return not any(
+        choice.text
+        or choice.finish_reason
+        or any(value for name, value in choice.delta.items() if name != "role")
+        for choice in seen.choices
     )
 
 

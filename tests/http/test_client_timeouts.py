@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import msgspec
 import pytest
 
 from portico.errors import UpstreamTimeout
@@ -49,7 +50,7 @@ def saying(*pieces: bytes) -> Script:
     [
         ((), [9, 2], "first_byte", None),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe",), [29, 2], "idle", 200),
-        ((b"HTTP/1.1 200 OK\r\nConte",), [29, 2], "idle", None),
+        ((b"HTTP/1.1 200 OK\r\nConte",), [9, 2], "first_byte", None),
         ((STREAM_HEAD,), [19, 2], "first_event", 200),
         ((), [101], "total", None),
     ],
@@ -76,6 +77,53 @@ def test_a_silence_runs_out_under_its_own_name(
             assert f"timeouts.{timer}" in failure.value.message
             await until(lambda: up.conversations[0].is_over)
             await until(lambda: pool.stats == PoolStats(open=0, idle=0))
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("said", "whole_s", "timer"),
+    [((), 40, "whole"), ((b"HTTP/1.1 200 OK\r\nConte",), 40, "whole"), ((), None, "first_byte")],
+)
+def test_an_answer_that_is_not_streamed_has_a_time_of_its_own(
+    run: Run, said: tuple[bytes, ...], whole_s: float | None, timer: str
+) -> None:
+    async def test() -> None:
+        clock = Clock()
+        timeouts = msgspec.structs.replace(TIMEOUTS, whole=whole_s)
+        async with provider(saying(*said)) as up, pooling(HttpPool(clock=clock)) as pool:
+            task = asyncio.ensure_future(pool.send(post(up.origin, timeouts=timeouts)))
+            await until(lambda: up.conversations)
+            await asyncio.sleep(0.02)
+            for step in ((whole_s or TIMEOUTS.first_byte) - 1, 2):
+                assert not task.done()
+                clock.now += step
+                pool.sweep()
+                await asyncio.sleep(0)
+            with pytest.raises(UpstreamTimeout) as failure:
+                await task
+            assert failure.value.timer == timer
+
+    run(test())
+
+
+def test_a_head_that_drips_has_no_more_time_than_one_that_does_not_come(run: Run) -> None:
+    async def test() -> None:
+        clock = Clock()
+
+        async def script(conversation: Conversation) -> None:
+            await conversation.request()
+            await conversation.say(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                await conversation.say(b"x: y\r\n")
+                clock.now += 1
+                await asyncio.sleep(0.01)
+
+        async with provider(script) as up, pooling(HttpPool(clock=clock)) as pool:
+            with pytest.raises(UpstreamTimeout) as failure:
+                await pool.send(post(up.origin, timeouts=TIMEOUTS))
+            assert failure.value.timer == "first_byte"
+            assert "did not finish the head" in failure.value.message
 
     run(test())
 

@@ -1,393 +1,433 @@
-"""One play for each way a provider fails, whole and streamed: what the client, the journal, the
-metrics and the log then say.
+"""The failure matrix, played: what client, journal, metrics, log and routing say of each failure.
 
-A cell is (failure, mode). Whatever happens, these hold: the answer is an error in the client's
-dialect or a complete success, never a forged one; no stream has more than one `[DONE]`; the
-journal has exactly one record of the call; `requests_total = success + error + active`; and the
-provider's credential is nowhere to be seen.
+A cell is (failure, whole or streamed, dialect of the client, dialect of the provider). Each is
+played twice, with one deployment and with a second one that is well. All pairs of dialects of one
+failure share a gateway, so that timers run out together; every pair has deployments of its own.
 """
 
 import asyncio
-import json
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvloop
 
+from portico.http import client as http_client
+from portico.routing.health import DeploymentState, describe
+from portico.types.call import AttemptRecord, CallRecord
+from portico.types.usage import Usage
 from tests.harness import (
     CANARY,
-    CHAT,
-    DONE,
-    LAST_CHUNK,
-    SSE_HEAD,
-    USAGE_EVENT,
+    KEY,
     Answer,
     Received,
     Running,
     Script,
+    Upstream,
     Wire,
-    chat,
-    chunk,
     closed_port,
-    config,
-    delta,
-    event,
     gateway,
-    http,
-    replying,
     upstream,
-    whole,
 )
+from tests.plays.failures import scripts
+from tests.plays.failures.clients import CLIENTS, Client, unsaid
+from tests.plays.failures.printed import cells
+from tests.plays.failures.providers import FULL_USAGE, Speaker
+from tests.plays.failures.table import ROWS, Ending, Row
 
-QUICK = ", timeouts: {connect: 2, first_byte: 0.2, first_event: 0.2, idle: 0.2, total: 30}"
-
-
-def then_reset(*pieces: bytes) -> Script:
-    async def script(wire: Wire, _: Received) -> None:
-        for piece in pieces:
-            wire.send(piece)
-            await wire.drain()
-        # A reset overtakes what the gateway has not read: let it read first.
-        await asyncio.sleep(0.01 if pieces else 0)
-        wire.reset()
-
-    return script
+Pair = tuple[Client, Speaker]
 
 
-def then_close(*pieces: bytes) -> Script:
-    async def script(wire: Wire, _: Received) -> None:
-        for piece in pieces:
-            wire.send(piece)
-        await wire.drain()
-        wire.close()
-
-    return script
-
-
-def then_stall(*pieces: bytes) -> Script:
-    async def script(wire: Wire, _: Received) -> None:
-        for piece in pieces:
-            wire.send(piece)
-        await wire.gone()
-
-    return script
+def pairs_of(row: Row, *, streamed: bool) -> list[Pair]:
+    """The dialects for which a row is played; an array framing is Gemini's own affair."""
+    return [
+        (client, speaker)
+        for client in CLIENTS
+        for speaker in row.speakers
+        if (streamed or not client.streams_only)
+        and not (row.is_translated and client.dialect == speaker.dialect)
+    ]
 
 
-def refusal(status: int, error: object, **fields: str) -> Script:
-    return replying(whole(json.dumps({"error": error}).encode(), status, **fields))
+def ending_of(row: Row, *, streamed: bool) -> Ending | None:
+    return row.streamed if streamed else row.whole
 
 
-def passed(name: str, status: int, code: str, error: dict[str, object], **fields: str) -> "Cell":
-    return Cell(name, refusal(status, error, **fields), status, code, passed=error)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """`status` and `code` are what the client is told; a broken stream has status 200, the texts it
-    had carried, and the code of its last event. `text` of a success is the whole text. `passed` is
-    the provider's own error where the client gets that as it was said."""
-
-    name: str
-    script: Script
-    status: int
-    code: str | None
-    text: str = ""
-    route: str = ""
-    passed: dict[str, object] | None = None
-
-
-HEAD_OF_WHOLE = whole(CHAT)[:90]
-WHOLE = [
-    Cell("reset before the head", then_reset(), 502, "upstream_unreachable"),
-    Cell("close before the head", then_close(), 502, "upstream_unreachable"),
-    Cell("reset after the head", then_reset(HEAD_OF_WHOLE), 502, "upstream_protocol_error"),
-    Cell("close inside the body", then_close(whole(CHAT)[:-5]), 502, "upstream_protocol_error"),
-    Cell(
-        "content-length too long",
-        then_close(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + CHAT),
-        502,
-        "upstream_protocol_error",
-    ),
-    Cell(
-        "chunked body cut",
-        then_close(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(CHAT)),
-        502,
-        "upstream_protocol_error",
-    ),
-    Cell("not HTTP", then_close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 502, "upstream_protocol_error"),
-    Cell(
-        "an HTML page with 200",
-        replying(whole(b"<html>login</html>", kind="text/html")),
-        502,
-        "upstream_protocol_error",
-    ),
-    Cell("an empty 200", replying(whole(b"")), 502, "upstream_protocol_error"),
-    Cell("an error in a 200", refusal(200, {"message": "no", "code": 502}), 502, "upstream_error"),
-    Cell("head never comes", then_stall(), 504, "timeout", route=QUICK),
-    Cell("body stalls", then_stall(whole(CHAT)[:-5]), 504, "timeout", route=QUICK),
+CELLS = [
+    (row, streamed, client, speaker)
+    for row in ROWS
+    for streamed in (False, True)
+    if ending_of(row, streamed=streamed) is not None
+    for client, speaker in pairs_of(row, streamed=streamed)
 ]
-BOTH = [
-    Cell(
-        "an HTML page with 502",
-        replying(whole(b"<html>bad</html>", 502, "text/html")),
-        502,
-        "upstream_error",
-    ),
-    passed(
-        "429 with a wait",
-        429,
-        "rate_limit_exceeded",
-        {"message": "slow", "type": "requests", "code": "x"},
-        retry_after="2",
-    ),
-    passed(
-        "429 without credit",
-        429,
-        "insufficient_quota",
-        {"message": "pay", "type": "insufficient_quota", "code": None},
-    ),
-    Cell(
-        "401 that quotes the key",
-        refusal(401, {"message": f"Incorrect API key provided: {CANARY}-0"}),
-        502,
-        "upstream_authentication",
-    ),
-    Cell(
-        "403 of a content filter",
-        refusal(403, {"message": f"flagged for {CANARY}-0", "code": "content_filter"}),
-        403,
-        "content_filter",
-    ),
-    Cell(
-        "400 that quotes the key",
-        refusal(400, {"message": f"bad header {CANARY}-0", "code": "bad"}),
-        400,
-        "bad",
-    ),
-    passed("500", 500, "upstream_error", {"message": "oops"}),
-    passed("503", 503, "upstream_unavailable", {"message": "busy"}),
-    Cell("529", refusal(529, {"message": "busy"}), 503, "upstream_unavailable"),
-    passed(
-        "400 too long",
-        400,
-        "context_length_exceeded",
-        {"message": "long", "code": "context_length_exceeded"},
-    ),
-    passed("404", 404, "model_not_found", {"message": "no such model"}),
-    passed("404 of something else", 404, "invalid_request", {"message": "no such file"}),
-    Cell("a redirect", replying(whole(b"", 302, location="/x")), 502, "upstream_protocol_error"),
-]
-HE = SSE_HEAD + chunk(delta("he"))
-ERROR_EVENT = event({"error": {"message": "overloaded", "type": "server_error", "code": 503}})
-STREAMED = [
-    Cell("reset before the head", then_reset(), 502, "upstream_unreachable"),
-    Cell("reset after the head", then_reset(SSE_HEAD), 502, "upstream_protocol_error"),
-    Cell("reset after an event", then_reset(HE), 200, "upstream_protocol_error", "he"),
-    Cell("close after an event", then_close(HE), 200, "upstream_protocol_error", "he"),
-    Cell("clean end without a word", replying(SSE_HEAD, LAST_CHUNK), 502, "stream_truncated"),
-    Cell("clean end, not finished", replying(HE, LAST_CHUNK), 200, "stream_truncated", "he"),
-    Cell(
-        "clean end inside a line",
-        replying(HE, chunk(delta("llo")[:20]), LAST_CHUNK),
-        200,
-        "stream_truncated",
-        "he",
-    ),
-    Cell(
-        "clean end inside a character",
-        replying(HE, chunk(b'data: {"choices":[{"delta":{"content":"\xe2\x82'), LAST_CHUNK),
-        200,
-        "stream_truncated",
-        "he",
-    ),
-    Cell(
-        "reset inside an event",
-        then_reset(HE, chunk(delta("llo")[:20])),
-        200,
-        "upstream_protocol_error",
-        "he",
-    ),
-    Cell(
-        "an error event first",
-        replying(SSE_HEAD + chunk(ERROR_EVENT) + LAST_CHUNK),
-        503,
-        "upstream_unavailable",
-    ),
-    Cell(
-        "an error event after a comment",
-        replying(SSE_HEAD + chunk(b": PROCESSING\n\n"), chunk(ERROR_EVENT) + LAST_CHUNK),
-        503,
-        "upstream_unavailable",
-    ),
-    Cell(
-        "an error event later",
-        replying(HE, chunk(ERROR_EVENT), LAST_CHUNK),
-        200,
-        "upstream_unavailable",
-        "he",
-    ),
-    Cell(
-        "an error event and then [DONE]",
-        replying(HE, chunk(ERROR_EVENT + DONE), LAST_CHUNK),
-        200,
-        "upstream_unavailable",
-        "he",
-    ),
-    Cell(
-        "an error document called a stream",
-        replying(SSE_HEAD + chunk(b'{"error":{"message":"no"}}') + LAST_CHUNK),
-        502,
-        "stream_truncated",
-    ),
-    Cell("a whole answer", replying(whole(CHAT)), 502, "upstream_protocol_error"),
-    Cell(
-        "an error in a 200",
-        refusal(200, {"message": "no", "code": 429}),
-        429,
-        "rate_limit_exceeded",
-    ),
-    Cell(
-        "an HTML page with 200",
-        replying(whole(b"<html>", kind="text/html")),
-        502,
-        "upstream_protocol_error",
-    ),
-    Cell("head never comes", then_stall(), 504, "timeout", route=QUICK),
-    Cell("first event never comes", then_stall(SSE_HEAD), 504, "timeout", route=QUICK),
-    Cell("stalls after an event", then_stall(HE), 200, "timeout", "he", QUICK),
-    Cell(
-        "an endless event",
-        replying(HE, chunk(b"data: " + b"x" * (1 << 20) + b"x")),
-        200,
-        "upstream_protocol_error",
-        "he",
-    ),
-    Cell(
-        "finished, without [DONE]",
-        replying(HE, chunk(delta("llo", "stop")), LAST_CHUNK),
-        200,
-        None,
-        "hello",
-    ),
-    Cell(
-        "two [DONE]s",
-        replying(HE, chunk(delta("llo", "stop") + DONE + DONE), chunk(DONE) + LAST_CHUNK),
-        200,
-        None,
-        "hello",
-    ),
-    Cell(
-        "[DONE], and the connection stays open",
-        then_stall(HE, chunk(delta("llo", "stop") + USAGE_EVENT + DONE)),
-        200,
-        None,
-        "hello",
-    ),
-    Cell(
-        "no usage",
-        replying(HE, chunk(delta("llo", "stop")), chunk(DONE), LAST_CHUNK),
-        200,
-        None,
-        "hello",
-    ),
-    Cell(
-        "usage twice",
-        replying(HE, chunk(delta("llo", "stop") + USAGE_EVENT + USAGE_EVENT + DONE), LAST_CHUNK),
-        200,
-        None,
-        "hello",
-    ),
-    Cell(
-        "reset after [DONE]",
-        then_reset(HE, chunk(delta("llo", "stop") + DONE)),
-        200,
-        None,
-        "hello",
-    ),
-]
-CELLS = [(cell, False) for cell in WHOLE + BOTH] + [(cell, True) for cell in STREAMED + BOTH]
+
+
+@dataclass
+class Seen:
+    """What is left of one cell when it is over: `alone` without another deployment, `pair` with."""
+
+    alone: Answer
+    pair: Answer
+    record: CallRecord
+    pair_record: CallRecord
+    health: DeploymentState
+    now: float
+    log: str
+    journal: bytes
+
+
+@dataclass
+class Played:
+    cells: dict[tuple[str, str], Seen]
+    in_flight: int
+    balance: tuple[float, float, float]
+    """Requests, and of these successes and errors."""
+    metrics: str
+    asked: dict[str, int]
+    """How many requests reached the failing provider of each dialect."""
+
+
+def config(pairs: list[Pair], bad: dict[str, str], good: dict[str, str], timers: str) -> str:
+    providers, models = [], []
+    timeouts = f"timeouts: {{{timers}}}" if timers else "timeouts: {}"
+    for number, (_, speaker) in enumerate(pairs):
+        urls = {"solo": bad, "first": bad, "second": good}
+        for part, url in urls.items():
+            providers.append(
+                f"  - {{name: {part}-{number}, provider_type: {speaker.provider_type}, "
+                f"base_url: '{url[speaker.dialect]}', api_key: {CANARY}-{part}-{number}, "
+                "models: [real]}\n"
+            )
+        models.append(
+            f"  - {{name: lone-{number}, targets: [solo-{number}/real], "
+            f"retries: {{max_attempts: 1}}, {timeouts}}}\n"
+            f"  - {{name: pair-{number}, targets: [first-{number}/real, second-{number}/real], "
+            f"strategy: priority_based, retries: {{max_attempts: 2, base_delay: 0, "
+            f"budget_floor: 100}}, {timeouts}}}\n"
+        )
+    return (
+        f"providers:\n{''.join(providers)}models:\n{''.join(models)}"
+        f"keys:\n  - {{name: team, key: {KEY}}}\n"
+    )
+
+
+@functools.cache
+def play(row: Row, streamed: bool) -> Played:
+    ending = ending_of(row, streamed=streamed)
+    assert ending is not None
+    with tempfile.TemporaryDirectory() as folder:
+        return uvloop.run(_play(row, ending, streamed, Path(folder)))
+
+
+async def _play(row: Row, ending: Ending, streamed: bool, folder: Path) -> Played:
+    pairs = pairs_of(row, streamed=streamed)
+    async with contextlib.AsyncExitStack() as stack:
+        bad: dict[str, str] = {}
+        good: dict[str, str] = {}
+        failing: dict[str, Upstream] = {}
+        for speaker in row.speakers:
+            script = ending.play(speaker)
+            if script is None:
+                bad[speaker.dialect] = f"http://127.0.0.1:{closed_port()}"
+            else:
+                failing[speaker.dialect] = await stack.enter_async_context(upstream(script))
+                bad[speaker.dialect] = failing[speaker.dialect].url
+            well = await stack.enter_async_context(upstream(scripts.good(speaker)))
+            good[speaker.dialect] = well.url
+        text = config(pairs, bad, good, ending.timers)
+        running = await stack.enter_async_context(gateway(folder, text))
+        now = running.app.gateway.clock()
+        running.app.gateway.clock = lambda: now
+        answers = await asyncio.gather(
+            *(
+                running.ask(client.ask(f"{kind}-{number}", streamed, f"{kind}-{number}"))
+                for number, (client, _) in enumerate(pairs)
+                for kind in ("lone", "pair")
+            )
+        )
+        await running.settled()
+        return _seen(running, pairs, answers, failing, now)
+
+
+def _seen(
+    running: Running,
+    pairs: list[Pair],
+    answers: list[Answer],
+    failing: dict[str, Upstream],
+    now: float,
+) -> Played:
+    records: dict[str, list[CallRecord]] = {}
+    for record in running.journal():
+        records.setdefault(record.request_id, []).append(record)
+    states = running.app.gateway.snapshot.states
+    files = [path for path in (running.folder / "journal").iterdir() if path.is_file()]
+    journal = b"".join(path.read_bytes() for path in files)
+    cells = {}
+    for number, (client, speaker) in enumerate(pairs):
+        (alone,), (pair,) = records[f"lone-{number}"], records[f"pair-{number}"]
+        lines = [
+            line for line in running.log.splitlines() if f"request_id=lone-{number} " in line + " "
+        ]
+        cells[client.name, speaker.dialect] = Seen(
+            answers[2 * number],
+            answers[2 * number + 1],
+            alone,
+            pair,
+            states[f"solo-{number}/real"],
+            now,
+            "\n".join(lines),
+            journal,
+        )
+    counts = [running.count(f"litellm_requests{kind}_total") for kind in ("", "_success", "_error")]
+    return Played(
+        cells,
+        sum(state.in_flight for state in states.values()),
+        (counts[0], counts[1], counts[2]),
+        running.metrics() + running.log,
+        {dialect: len(provider.requests) for dialect, provider in failing.items()},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _timers_are_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "_SWEEP_EVERY_S", 0.02)
 
 
 def named(value: object) -> str:
-    if isinstance(value, Cell):
-        return value.name.replace(" ", "-")
-    return "streamed" if value else "whole"
+    match value:
+        case Row(failure):
+            return failure.replace(" ", "-")
+        case bool():
+            return "streamed" if value else "whole"
+        case Client(name):
+            return name.replace(" ", "-")
+        case Speaker(dialect):
+            return dialect
+    return ""
 
 
-@pytest.mark.parametrize(("cell", "streamed"), CELLS, ids=named)
-def test_a_failing_provider(cell: Cell, streamed: bool, tmp_path: Path) -> None:
-    async def play() -> None:
-        async with (
-            upstream(cell.script) as provider,
-            gateway(tmp_path, config(provider.url, route=cell.route)) as running,
-        ):
-            answer = await running.ask(http(chat(stream=streamed), x_request_id="play-1"))
-            await running.settled()
-            check_answer(answer, cell)
-            check_traces(running, answer, cell, streamed)
-
-    uvloop.run(play())
+def test_what_is_printed_is_what_is_played() -> None:
+    assert len(CELLS) == cells()
 
 
-def check_answer(answer: Answer, cell: Cell) -> None:
-    assert answer.is_complete
-    assert answer.headers["x-request-id"] == "play-1"
-    assert answer.status == cell.status, answer.body
-    if cell.status != 200:
-        if cell.passed is not None:
-            assert answer.error == cell.passed
-        else:
-            assert answer.error["code"] == cell.code
+@pytest.mark.parametrize(("row", "streamed", "client", "speaker"), CELLS, ids=named)
+def test_a_failing_provider(
+    row: Row,
+    streamed: bool,
+    client: Client,
+    speaker: Speaker,
+    record_property: Callable[[str, object], None],
+) -> None:
+    mode = "streamed" if streamed else "whole"
+    record_property("cell", (row.failure, mode, f"{client.name} to {speaker.dialect}"))
+    ending = ending_of(row, streamed=streamed)
+    assert ending is not None
+    played = play(row, streamed)
+    seen = played.cells[client.name, speaker.dialect]
+    check_client(seen.alone, ending, client, speaker, streamed)
+    check_record(seen.record, ending, speaker, streamed)
+    check_health(seen, ending)
+    check_pair(seen, ending, client, streamed)
+    assert seen.log.count("\n") + bool(seen.log) == (ending.code is not None)
+    told = (str(seen.alone.headers), str(seen.pair.headers), seen.log, played.metrics)
+    assert not any(CANARY in one for one in told)
+    assert not any(CANARY.encode() in one for one in (seen.alone.body, seen.journal))
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=named)
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_the_books_balance(row: Row, streamed: bool) -> None:
+    ending = ending_of(row, streamed=streamed)
+    if ending is None:
         return
-    assert answer.headers["content-type"] == "text/event-stream"
-    events = answer.events()
-    values = [json.loads(one) for one in events if one != "[DONE]"]
-    text = "".join(
-        choice["delta"]["content"] for value in values for choice in value.get("choices", [])
+    played = play(row, streamed)
+    pairs = pairs_of(row, streamed=streamed)
+    attempts = 3 if ending.elsewhere else 2
+    failures = 0 if ending.code is None else 2
+    assert played.in_flight == 0
+    assert played.balance == (
+        attempts * len(pairs),
+        (attempts - failures) * len(pairs),
+        failures * len(pairs),
     )
-    assert text == cell.text
-    assert "usage" not in str(values)
-    if cell.code is None:
-        assert events.count("[DONE]") == 1
-        assert events[-1] == "[DONE]"
+    for speaker in row.speakers:
+        mine = [pair for pair in pairs if pair[1] is speaker]
+        assert played.asked.get(speaker.dialect, 2 * len(mine)) == 2 * len(mine)
+
+
+def check_client(
+    answer: Answer, ending: Ending, client: Client, speaker: Speaker, streamed: bool
+) -> None:
+    assert answer.status == ending.status, answer.body
+    assert answer.is_complete
+    assert answer.headers["x-portico-deployment"].startswith("solo-")
+    if ending.status != 200:
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-portico-attempts"] == "1"
+        wait_s = ending.wait_s
+        shown = None if wait_s is None else str(int(wait_s * 1000))
+        assert answer.headers.get("retry-after-ms") == shown
+        if is_told_as_said(ending, client, speaker):
+            assert answer.body == refusal_of(ending, speaker)
+        else:
+            assert unsaid(answer.json()) == client.shape(ending.status, ending.code or "")
+            assert answer.json()["error"]["message"]
+    elif streamed:
+        assert answer.headers["content-type"].startswith(client.framing)
+        heard = client.hear(answer)
+        assert heard.text == ending.heard
+        if ending.code is None:
+            assert (heard.ends, heard.errors) == (1, [])
+        else:
+            assert heard.ends == 0
+            status = _STATUS[ending.code]
+            assert [unsaid(error) for error in heard.errors] == [client.shape(status, ending.code)]
     else:
-        assert "[DONE]" not in events
-        assert values[-1]["error"]["code"] == cell.code
+        assert client.text(answer.json()) == ending.heard
 
 
-def check_traces(running: Running, answer: Answer, cell: Cell, streamed: bool) -> None:
-    (record,) = running.journal()
-    assert (record.request_id, record.status) == ("play-1", cell.status)
-    assert record.streamed == (streamed and cell.status == 200)
+_STATUS = {
+    "stream_truncated": 502,
+    "timeout": 504,
+    "upstream_protocol_error": 502,
+    "upstream_unavailable": 503,
+}
+
+
+def is_told_as_said(ending: Ending, client: Client, speaker: Speaker) -> bool:
+    if not ending.is_told or client.dialect != speaker.dialect:
+        return False
+    status = int(sent_by(ending, speaker).split(b" ")[1])
+    return status == ending.status and status not in (401, 403)
+
+
+def refusal_of(ending: Ending, speaker: Speaker) -> bytes:
+    return sent_by(ending, speaker).partition(b"\r\n\r\n")[2]
+
+
+class _Recorder(Wire):
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+
+    async def drain(self) -> None:
+        pass
+
+
+def sent_by(ending: Ending, speaker: Speaker) -> bytes:
+    """All that a provider sends that ends by itself."""
+    script: Script | None = ending.play(speaker)
+    assert script is not None
+    recorder = _Recorder()
+    asyncio.run(_run(script, recorder))
+    return recorder.sent
+
+
+async def _run(script: Script, wire: Wire) -> None:
+    await script(wire, Received(b"POST / HTTP/1.1\r\n\r\n", b"{}"))
+
+
+def check_record(record: CallRecord, ending: Ending, speaker: Speaker, streamed: bool) -> None:
+    assert record.status == ending.status
+    assert record.streamed == (streamed and ending.status == 200)
     (attempt,) = record.attempts
-    assert attempt.deployment == "up0/real-0"
-    assert attempt.outcome == ("success" if cell.code is None else cell.code)
-    assert attempt.partial == (cell.status == 200 and cell.code is not None)
-    running.check_balance()
-    assert running.count("litellm_requests_total") == 1
-    refusals = [line for line in running.log.splitlines() if "request_id=play-1" in line]
-    assert len(refusals) == (0 if cell.code is None else 1)
-    seen = (str(answer.headers), answer.body.decode(), running.log, running.metrics())
-    assert not any(CANARY in one for one in seen)
-    journal = (running.folder / "journal").iterdir()
-    assert not any(CANARY.encode() in path.read_bytes() for path in journal if path.is_file())
+    assert attempt.deployment.startswith("solo-")
+    assert attempt.outcome == (ending.code or "success")
+    assert attempt.partial == (ending.code is not None and attempt.usage is not None)
+    check_usage(attempt, ending, speaker)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-def test_nobody_listens(streamed: bool, tmp_path: Path) -> None:
-    cell = Cell("refused", replying(), 502, "upstream_unreachable")
+def check_usage(attempt: AttemptRecord, ending: Ending, speaker: Speaker) -> None:
+    usage = attempt.usage
+    match ending.billed:
+        case "nothing":
+            assert usage is None
+        case "all":
+            assert usage is not None
+            assert not usage.estimated
+            assert (usage.total_input_tokens, usage.total_output_tokens) == FULL_USAGE
+        case "opening":
+            if speaker.reported_early is not None:
+                assert usage == speaker.reported_early
+            elif ending.code == "timeout":
+                assert _estimate(usage) == 0
+            else:
+                assert usage is None or _estimate(usage) == 0
+        case "input":
+            assert _estimate(usage) == 0
+        case "estimate":
+            assert (_estimate(usage) or 0) > 0
+        case "begun":
+            assert usage is not None
+            assert (usage.total_output_tokens or 0) >= 1
+            if speaker.reported_early is not None:
+                assert usage.total_input_tokens == 7
+            else:
+                assert usage.estimated
+                assert (usage.total_input_tokens or 0) > 0
 
-    async def play() -> None:
-        url = f"http://127.0.0.1:{closed_port()}"
-        async with gateway(tmp_path, config(url)) as running:
-            answer = await running.ask(http(chat(stream=streamed), x_request_id="play-1"))
-            await running.settled()
-            check_answer(answer, cell)
-            check_traces(running, answer, cell, streamed)
 
-    uvloop.run(play())
+def _estimate(usage: Usage | None) -> int | None:
+    """The output of an estimate that has an input."""
+    assert usage is not None
+    assert usage.estimated
+    assert (usage.total_input_tokens or 0) > 0
+    return usage.total_output_tokens
 
 
-def test_the_matrix_has_67_cells() -> None:
-    assert len(CELLS) + 2 == 67
+def check_health(seen: Seen, ending: Ending) -> None:
+    state, now = seen.health, seen.now
+    circuit = state.circuit
+    left_s = state.cool_until - now
+    failures = circuit.failures_in_a_row
+    match ending.health:
+        case "nothing":
+            assert (state.failed, failures, describe(state, now)) == (0, 0, "healthy")
+        case "counts":
+            assert (state.failed, failures, describe(state, now)) == (1, 1, "healthy")
+        case "cools":
+            assert (state.failed, describe(state, now)) == (1, "cooldown")
+            if ending.wait_s:
+                assert left_s == pytest.approx(ending.wait_s)
+            else:
+                assert 0.5 <= left_s <= 1.0
+        case "quota":
+            assert (failures, describe(state, now)) == (0, "cooldown")
+            assert left_s == pytest.approx(300.0)
+        case "credential":
+            assert (failures, describe(state, now)) == (0, "credential")
+            assert state.credential.refused_until - now == pytest.approx(30.0)
+        case "missing":
+            assert (failures, describe(state, now)) == (0, "model_missing")
+            assert state.missing_until - now == pytest.approx(60.0)
+
+
+def check_pair(seen: Seen, ending: Ending, client: Client, streamed: bool) -> None:
+    """With another deployment: it answers as if nothing had been, or is not asked at all."""
+    record, answer = seen.pair_record, seen.pair
+    outcomes = [attempt.outcome for attempt in record.attempts]
+    if not ending.elsewhere:
+        assert outcomes == [ending.code or "success"]
+        assert answer.headers["x-portico-deployment"].startswith("first-")
+        return
+    assert outcomes == [ending.code, "success"]
+    assert answer.status == 200
+    assert answer.headers["x-portico-deployment"].startswith("second-")
+    if streamed:
+        heard = client.hear(answer)
+        assert (heard.text, heard.ends, heard.errors) == ("hello", 1, [])
+    else:
+        assert client.text(answer.json()) == "hello"
+    usage = record.attempts[1].usage
+    assert usage is not None
+    assert (usage.total_input_tokens, usage.total_output_tokens) == FULL_USAGE
+    earlier = msgspec.structs.replace(record.attempts[0], deployment="", latency_ms=0, ttft_ms=None)
+    alone = seen.record.attempts[0]
+    assert earlier == msgspec.structs.replace(alone, deployment="", latency_ms=0, ttft_ms=None)

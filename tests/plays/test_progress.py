@@ -28,7 +28,7 @@ from tests.harness import (
     upstream,
 )
 
-QUICK = ", timeouts: {first_event: 0.3, idle: 0.15, total: 30}"
+QUICK = ", timeouts: {first_event: 0.3, first_content: 0.4, idle: 0.15, total: 30}"
 COMMENT = chunk(b": still here\n\n")
 
 

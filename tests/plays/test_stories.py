@@ -406,7 +406,7 @@ def test_the_usage_event_reaches_only_those_who_asked(wants: bool | None, tmp_pa
 def test_unknown_and_odd_fields_survive_both_ways(tmp_path: Path) -> None:
     async def play() -> None:
         body = b'{"x_odd": 1e400, "messages":[], "model":"m", "z":"\\ud83d\\ude00 \xe2\x82\xac"}'
-        reply = b'{"id":"c","choices":[],"usage":null,"x_odd":[1.000,"\\u00e9"]}'
+        reply = b'{"id":"c","choices":[{"x":0}],"usage":null,"x_odd":[1.000,"\\u00e9"]}'
         async with (
             upstream(replying(whole(reply))) as provider,
             gateway(tmp_path, config(provider.url)) as running,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -180,6 +181,39 @@ def test_usage_that_the_client_asked_for_stays() -> None:
     tap = StreamTap("chat", strip_usage=False)
     assert tap.feed(stream) == stream
     assert (tap.usage, tap.events) == (READ, 4)
+
+
+OPENINGS = {
+    "role": ("chat", {"choices": [{"delta": {"role": "assistant", "content": ""}}]}),
+    "filter": ("chat", {"choices": [], "prompt_filter_results": [{}]}),
+    "text": ("completion", {"choices": [{"text": "", "finish_reason": None}]}),
+    "created": ("response", {"type": "response.created", "response": {}}),
+    "item": ("response", {"type": "response.output_item.added", "item": {"type": "reasoning"}}),
+}
+BEGINNINGS = {
+    "content": ("chat", {"choices": [{"delta": {"role": "assistant", "content": "a"}}]}),
+    "reasoning": ("chat", {"choices": [{"delta": {"content": "", "reasoning": "hm"}}]}),
+    "tool": ("chat", {"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}),
+    "finish": ("chat", {"choices": [{"delta": {}, "finish_reason": "stop"}]}),
+    "text": ("completion", {"choices": [{"text": "a"}]}),
+    "delta": ("response", {"type": "response.output_text.delta", "delta": "a"}),
+    "picture": ("image", {"type": "image_generation.partial_image"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "event", "contents"),
+    [(*row, 0) for row in OPENINGS.values()] + [(*row, 1) for row in BEGINNINGS.values()],
+    ids=[*OPENINGS, *BEGINNINGS],
+)
+def test_an_opening_is_no_content(operation: str, event: dict[str, Any], contents: int) -> None:
+    tap = StreamTap(operation, strip_usage=False)
+    data = sse(event)
+    assert (tap.feed(data), tap.events) == (data, contents)
+    assert (tap.feed(data + sse({"choices": [{"delta": {"content": "b"}}]})), tap.events) == (
+        data + sse({"choices": [{"delta": {"content": "b"}}]}),
+        3 if contents else 1,
+    )
 
 
 def test_the_last_of_several_usages_counts() -> None:

@@ -208,7 +208,9 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     ] = "off"
     timeout: Annotated[
         Annotated[float, Meta(gt=0, le=3600)] | None,
-        Meta(description="Seconds an answer may take to begin: `first_byte` and `first_event`."),
+        Meta(
+            description="Seconds an answer may take to begin: `first_byte`, `whole`, `first_event`."
+        ),
     ] = None
     max_retries: Annotated[
         Annotated[int, Meta(ge=0, le=100)] | None,

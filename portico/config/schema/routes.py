@@ -7,9 +7,9 @@ from msgspec import Meta
 from portico.config.schema.base import NonEmpty, PositiveSeconds, Price, Seconds, Section
 from portico.config.schema.choices import ABILITIES, DIALECTS, STRATEGIES, UNSUPPORTED
 from portico.types.deployment import RetryPolicy
-from portico.types.http import Timeouts
+from portico.types.http import BUILT_IN_TIMEOUTS
 
-_TIMERS, _RETRY = Timeouts(), RetryPolicy()
+_TIMERS, _RETRY = BUILT_IN_TIMEOUTS, RetryPolicy()
 
 
 class TargetConfig(Section, frozen=True, kw_only=True):
@@ -77,15 +77,31 @@ class TimeoutsConfig(Section, frozen=True, kw_only=True):
     first_byte: Annotated[
         PositiveSeconds | None,
         Meta(
-            description="From the request's end to the answer's first byte. "
+            description="From the request's end to the head of a stream. "
             f"Built in: {_TIMERS.first_byte:g}."
+        ),
+    ] = None
+    whole: Annotated[
+        PositiveSeconds | None,
+        Meta(
+            description="From the request's end to the head of an answer that is not streamed, "
+            "which comes when all of it is ready; where only `first_byte` is set, that. "
+            f"Built in: {_TIMERS.whole:g}."
         ),
     ] = None
     first_event: Annotated[
         PositiveSeconds | None,
         Meta(
-            description="From there to the first piece of a stream. "
+            description="Longest silence of a stream before its first content. "
             f"Built in: {_TIMERS.first_event:g}."
+        ),
+    ] = None
+    first_content: Annotated[
+        PositiveSeconds | None,
+        Meta(
+            description="From the head of a stream to its first content, however often the "
+            "provider shows meanwhile that it is at work (comments, pings, openings). "
+            f"Built in: {_TIMERS.first_content:g}."
         ),
     ] = None
     idle: Annotated[
