@@ -16,7 +16,8 @@ the engine asks only the class attributes. Retryable is never the default.
     │   │   └── KeyExpired            401  a key that was good once
     │   ├── PermissionDenied          403  the key may not do this, or not with this model
     │   ├── NotFound                  404  no such path
-    │   │   └── ModelNotFound         404  no route, alias or pattern has this name
+    │   │   ├── ModelNotFound         404  no route, alias or pattern has this name
+    │   │   └── ResponseNotFound      404  no answer of this id is kept for this key
     │   ├── MethodNotAllowed          405  the path takes another method
     │   ├── RequestTimeout            408  the client was too slow
     │   ├── PayloadTooLarge           413  the body is larger than `server.max_body_size`
