@@ -153,7 +153,8 @@ def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     if endpoint.operation in ("embedding", "rerank"):
         return _vectors(call, target)
     spoken = target.dialect_for(endpoint.dialect)
-    if _bytes_pass(call, target.deployment.provider, spoken, conversations):
+    may_pass = _bytes_pass(call, target.deployment.provider, spoken, conversations)
+    if may_pass and not _thinks_in_parts(call, target.deployment):
         native = endpoint.dialect in NATIVES
         return _native(call, target) if native else _straight(call, target)
     if endpoint.operation == "count_tokens":
@@ -222,6 +223,20 @@ def _is_misplaced(call: Call) -> bool:
     )
 
 
+def _thinks_in_parts(call: Call, deployment: Deployment) -> bool:
+    """Would reasoning come in a list, where clients of OpenAI expect the text of the answer? They
+    get it beside the text, by way of the hub; the provider's own client knows both.
+    """
+    rules = deployment.provider.message_rules
+    if rules is None or not rules.thinks_in_parts or call.endpoint.operation != "chat":
+        return False
+    if b"mistral" in call.request.headers.get(b"user-agent", b"").lower():
+        return False
+    is_asked = any(mark in call.request.body for mark in _ASKS_REASONING)
+    return is_asked or deployment.model.startswith("magistral")
+
+
+_ASKS_REASONING = (b'"reasoning_effort"', b'"prompt_mode"')
 _INNER = b'"generateContentRequest"'
 _RESPONSES = "openai_responses"
 _NEED_A_LIMIT = frozenset({"anthropic_messages", "bedrock_invoke"})

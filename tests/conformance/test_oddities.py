@@ -93,7 +93,7 @@ TALK = [
 
 def test_mistral_gets_messages_in_its_own_form(tmp_path: Path) -> None:
     body = {**chat(f"p/{MODEL}"), "messages": TALK, "seed": 7, "max_completion_tokens": 5}
-    more = {"tool_choice": "required", "safe_prompt": True, "prompt_mode": "reasoning"}
+    more = {"tool_choice": "required", "safe_prompt": True}
     sent, answer, _ = asked(tmp_path, "mistral", GOOD, {**body, **more, "user": "u"})
     told = sent.json()
     assert {name: told[name] for name in ("random_seed", "max_tokens", *more)} == {
@@ -113,6 +113,39 @@ def test_mistral_gets_messages_in_its_own_form(tmp_path: Path) -> None:
         {"type": "text", "text": "I look."},
     ]
     assert answer.headers["x-portico-dropped-params"] == "user, messages.name"
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+THOUGHTFUL = {
+    **json.loads(CHAT),
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": [THOUGHT, {"type": "text", "text": "Yes."}],
+            },
+            "finish_reason": "stop",
+        }
+    ],
+}
+
+
+def test_mistral_thinks_beside_the_text_for_clients_of_openai(tmp_path: Path) -> None:
+    script = replying(whole(json.dumps(THOUGHTFUL).encode()))
+    body = {**chat(f"p/{MODEL}"), "reasoning_effort": "high", "prompt_mode": "reasoning"}
+    sent, answer, _ = asked(tmp_path, "mistral", script, body)
+    assert sent.json() == {**body, "model": MODEL}
+    message = answer.json()["choices"][0]["message"]
+    assert (message["content"], message["reasoning_content"]) == ("Yes.", "Hm.")
+
+
+def test_mistral_answers_its_own_client_as_it_does(tmp_path: Path) -> None:
+    said = json.dumps(THOUGHTFUL).encode()
+    body = {**chat(f"p/{MODEL}"), "reasoning_effort": "high"}
+    agent = {"user_agent": "mistral-client-python/2.1.0"}
+    _, answer, _ = asked(tmp_path, "mistral", replying(whole(said)), body, **agent)
+    assert answer.body == said
 
 
 def test_mistral_may_be_told_to_go_on_with_a_beginning(tmp_path: Path) -> None:
@@ -156,9 +189,8 @@ def test_mistral_gets_only_what_it_knows_from_clients_of_another_dialect(tmp_pat
 
 
 def test_mistral_thinks_in_parts_which_other_clients_see_as_thinking(tmp_path: Path) -> None:
-    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
     script = streaming(
-        piece(role="assistant", content=[thought]),
+        piece(role="assistant", content=[THOUGHT]),
         piece(content=[{"type": "text", "text": "Yes."}]),
         event(
             {
