@@ -463,7 +463,9 @@ def _check(response: HttpResponse, passage: Passage) -> None:
         )
     error = passage.read_error(response.head, body)
     if passage.passes_errors and error.status == status and status not in _UNTOLD:
-        error.body = _passable(body)
+        error.body = _passable(body if error.body is None else error.body)
+    else:
+        error.body = None
     raise error
 
 

@@ -123,7 +123,8 @@ def find_source(
     keys.
     """
     match provider.type:
-        case "bedrock" | "bedrock_mantle":
+        case "bedrock" | "bedrock_mantle" | "sagemaker":
+            region = region or provider.setting("region")
             return find_aws(
                 environ, pool=pool, direct=direct, read=read, write=write, region=region
             )

@@ -49,14 +49,53 @@ def sign(
         f"{sha256(body).hexdigest()}"
     )
     scope = f"{day}/{region}/{service}/aws4_request"
-    digest = sha256(canonical.encode()).hexdigest()
-    key = _signing_key(keys.secret_access_key.reveal(), day, region, service)
-    signature = hmac.digest(key, f"{_ALGORITHM}\n{at}\n{scope}\n{digest}".encode(), "sha256").hex()
+    signature = _signature(keys, canonical, at, region, service)
     credential = f"{keys.access_key_id}/{scope}"
     authorization = (
         f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
     )
     return [*added, ("authorization", authorization)]
+
+
+def presigned(
+    keys: AwsKeys,
+    *,
+    method: str,
+    authority: str,
+    query: Iterable[tuple[str, str]],
+    region: str,
+    service: str,
+    now: float,
+    expires_s: int,
+) -> str:
+    """The same proof in the query of `https://<authority>/`, good for `expires_s`: what follows
+    `https://`. Nothing but `host` is signed, and no body.
+    """
+    at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{at[:8]}/{region}/{service}/aws4_request"
+    pairs = [
+        *query,
+        ("X-Amz-Algorithm", _ALGORITHM),
+        ("X-Amz-Credential", f"{keys.access_key_id}/{scope}"),
+        ("X-Amz-Date", at),
+        ("X-Amz-Expires", str(expires_s)),
+        ("X-Amz-SignedHeaders", "host"),
+    ]
+    if keys.session_token is not None:
+        pairs.append(("X-Amz-Security-Token", keys.session_token.reveal()))
+    said = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
+    canonical = (
+        f"{method}\n/\n{_canonical_query(said)}\nhost:{authority}\n\nhost\n{sha256().hexdigest()}"
+    )
+    signature = _signature(keys, canonical, at, region, service)
+    return f"{authority}/?{said}&X-Amz-Signature={signature}"
+
+
+def _signature(keys: AwsKeys, canonical: str, at: str, region: str, service: str) -> str:
+    scope = f"{at[:8]}/{region}/{service}/aws4_request"
+    digest = sha256(canonical.encode()).hexdigest()
+    key = _signing_key(keys.secret_access_key.reveal(), at[:8], region, service)
+    return hmac.digest(key, f"{_ALGORITHM}\n{at}\n{scope}\n{digest}".encode(), "sha256").hex()
 
 
 def _canonical_query(query: str) -> str:

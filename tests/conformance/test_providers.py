@@ -65,7 +65,8 @@ def check_address(row: ProviderRow, sent: Received, path: str) -> None:
 
 
 def check_body(row: ProviderRow, body: dict[str, object], streamed: bool) -> None:
-    wanted: dict[str, object] = {**chat(MODEL, stream=streamed), **ASKED}
+    named = NAMED.get(row.name, MODEL)
+    wanted: dict[str, object] = {**chat(named, stream=streamed), **ASKED}
     if streamed:
         wanted["stream_options"] = {"include_usage": True}
     for old, new in row.renamed_params.items():
@@ -126,7 +127,12 @@ def test_a_provider_that_speaks_chat_completions(row: ProviderRow, tmp_path: Pat
     uvloop.run(play())
 
 
-CHAT_PATHS = {"vertex_ai": "/endpoints/openapi/chat/completions"}
+CHAT_PATHS = {
+    "sagemaker": f"/endpoints/{MODEL}/openai/v1/chat/completions",
+    "vertex_ai": "/endpoints/openapi/chat/completions",
+}
+NAMED = {"sagemaker": ""}
+"""How the body calls the model, where the path names it."""
 FOREIGN_PATHS = {
     "anthropic_messages": "/v1/messages",
     "bedrock_converse": f"/model/{MODEL}/converse",

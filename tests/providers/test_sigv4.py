@@ -1,13 +1,15 @@
+import base64
 import datetime
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico.providers.sigv4 import sign
+from portico.providers.sagemaker import _token
+from portico.providers.sigv4 import presigned, sign
 from portico.types.credential import AwsKeys
 from portico.types.secret import Secret
 
@@ -88,6 +90,58 @@ def test_any_body_time_and_field_is_signed_alike(body: bytes, now: int, value: s
     fields = {"content-type": "application/json", "x-amz-meta": value.strip() or "-"}
     ours = by_us(KEYS, "/model/m/converse", body, now=now, fields=fields)
     assert ours == by_botocore(KEYS, "/model/m/converse", body, now=now, fields=fields)
+
+
+class _FixedQuery(SigV4QueryAuth):
+    """botocore's presigner, at a given time."""
+
+    def __init__(self, *arguments: str | Credentials, now: float, expires: int) -> None:
+        super().__init__(*arguments, expires=expires)
+        self._at = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+
+    def add_auth(self, request: AWSRequest) -> None:
+        request.context["timestamp"] = self._at
+        self._modify_request_before_signing(request)
+        canonical = self.canonical_request(request)
+        signature = self.signature(self.string_to_sign(request, canonical), request)
+        self._inject_signature_to_request(request, signature)
+
+
+def presigned_by_botocore(keys: AwsKeys, region: str, now: float, expires: int) -> str:
+    token = keys.session_token.reveal() if keys.session_token else None
+    credentials = Credentials(keys.access_key_id, keys.secret_access_key.reveal(), token)
+    request = AWSRequest(
+        method="POST",
+        url="https://sagemaker.amazonaws.com/",
+        headers={"host": "sagemaker.amazonaws.com"},
+        params={"Action": "CallWithBearerToken"},
+    )
+    _FixedQuery(credentials, "sagemaker", region, now=now, expires=expires).add_auth(request)
+    return str(request.url).removeprefix("https://")
+
+
+@pytest.mark.parametrize("keys", [KEYS, SESSION], ids=["static", "session"])
+@pytest.mark.parametrize("region", ["us-east-1", "cn-north-1"])
+def test_a_presigned_request_is_botocores(keys: AwsKeys, region: str) -> None:
+    ours = presigned(
+        keys,
+        method="POST",
+        authority="sagemaker.amazonaws.com",
+        query=[("Action", "CallWithBearerToken")],
+        region=region,
+        service="sagemaker",
+        now=NOW,
+        expires_s=900,
+    )
+    assert ours == presigned_by_botocore(keys, region, NOW, 900)
+
+
+def test_a_token_of_sagemaker_is_what_its_sdk_makes() -> None:
+    """https://github.com/aws/sagemaker-python-sdk, `token_generator` (2026-11-23)."""
+    step = int(NOW) // 300
+    url = presigned_by_botocore(SESSION, "us-west-2", step * 300, 900)
+    expected = base64.b64encode(f"{url}&Version=1".encode()).decode()
+    assert _token(SESSION, "us-west-2", step) == f"sagemaker-api-key-{expected}"
 
 
 def test_the_published_example_of_a_derived_key() -> None:

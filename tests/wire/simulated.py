@@ -7,9 +7,16 @@ from tests.wire import (
     simulated_cohere,
     simulated_invoke,
     simulated_replicate,
+    simulated_sagemaker,
 )
 
 SIMULATED: Final[dict[str, Any]] = {
     end.NAME: end
-    for end in (simulated_bedrock, simulated_cohere, simulated_invoke, simulated_replicate)
+    for end in (
+        simulated_bedrock,
+        simulated_cohere,
+        simulated_invoke,
+        simulated_replicate,
+        simulated_sagemaker,
+    )
 }

@@ -148,6 +148,17 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         {"inputText": "one", "dimensions": 256},
         ["input_type", "truncate", "user", "seed"],
     ),
+    "sagemaker_embed": (
+        {"model": "", "input": ["one", "two"]},
+        {
+            "model": "",
+            "input": ["one"],
+            "dimensions": 256,
+            "encoding_format": "base64",
+            "user": "u",
+        },
+        ["input_type", "truncate", "seed"],
+    ),
     "snowflake_embed": (
         {"model": "m", "text": ["one", "two"]},
         {"model": "m", "text": ["one"]},
@@ -253,6 +264,15 @@ ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
             "embeddingsByType": {"float": [0.5, -0.25]},
         },
         EmbeddingResponse(dialect="titan_embed", vectors=VECTORS[:1], usage=USED),
+    ),
+    "sagemaker_embed": (
+        {**LISTED, "usage": {"prompt_tokens": 7, "total_tokens": 7}},
+        EmbeddingResponse(
+            dialect="sagemaker_embed",
+            vectors=VECTORS,
+            model="m-2",
+            usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
+        ),
     ),
     "snowflake_embed": (
         {

@@ -57,6 +57,7 @@ IN_RESULT = "tool result"
 FETCHED: dict[str, set[str]] = {
     "openai_chat": {"document", "audio"},
     "ollama_chat": {"image"},
+    "sagemaker_invoke": {"document", "audio"},
     "bedrock_converse": {"image", "document", "audio", "video"},
     "bedrock_invoke": {"image", "document"},
 }

@@ -32,6 +32,7 @@ DIALECTS: dict[str, str] = {
         "cohere_chat",
         "ollama_chat",
         "replicate",
+        "sagemaker_invoke",
     )
 }
 """What a provider may be said to speak."""

@@ -13,6 +13,7 @@ from portico.wire.embeddings import (
     ollama,
     ollama_client,
     openai,
+    sagemaker,
     snowflake,
     titan,
     voyage,
@@ -31,6 +32,7 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     titan,
     bedrock_cohere,
     ollama,
+    sagemaker,
     snowflake,
 )
 
@@ -77,6 +79,7 @@ ERRORS_OF: Final = {
     titan.NAME: "bedrock_converse",
     bedrock_cohere.NAME: "bedrock_converse",
     ollama.NAME: "ollama_chat",
+    sagemaker.NAME: "sagemaker_invoke",
     snowflake.NAME: "openai_chat",
 }
 """The chat dialect that reads the errors of an embedding dialect's provider."""
@@ -85,10 +88,12 @@ _BY_CHAT: Final = {
     "gemini_generate": gemini.NAME,
     "cohere_chat": cohere.NAME,
     "ollama_chat": ollama.NAME,
+    "sagemaker_invoke": sagemaker.NAME,
 }
 _BY_TYPE: Final = {
     "huggingface": huggingface.NAME,
     "jina": jina.NAME,
+    "sagemaker": sagemaker.NAME,
     "snowflake": snowflake.NAME,
     "voyage": voyage.NAME,
 }

@@ -13,6 +13,7 @@ from typing import Any, Final
 from portico.errors import UpstreamError
 from portico.types.chat import JsonObject
 from portico.types.http import Headers, HttpHead
+from portico.wire.front_doors import Heard, heard
 from portico.wire.json_io import MalformedError, decode, encode
 from portico.wire.upstream_errors import MAX_BODY, unread_error, upstream_error
 
@@ -76,6 +77,9 @@ def error_of(
     message, where = _words(error)
     if not message:
         message, where = _words(outer.get("message"))
+    platform = heard(message) if isinstance(message, str) else None
+    if platform is not None:
+        return _of_platform(platform, status, headers)
     code, kind, param = inner.get("code"), inner.get("type"), inner.get("param")
     if outer.get("success") is False and isinstance(code, int):
         code = _CLOUDFLARE.get(code)
@@ -116,6 +120,21 @@ def _place(loc: Any) -> str | None:
     steps = loc[1:] if loc[:1] == ["body"] else loc
     place = "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps])
     return place.lstrip(".")[:200] or None
+
+
+def _of_platform(platform: Heard, status: int, headers: Headers) -> UpstreamError:
+    """The error of the container that a platform answers for; only its own words may be passed."""
+    if platform.quoted is not None:
+        quoted = platform.quoted.encode()
+        read = read_error(HttpHead(platform.status, headers), quoted)
+        read.body = quoted
+    else:
+        read = upstream_error(
+            platform.status, platform.message, code=platform.code, headers=headers
+        )
+        read.body = b""
+    read.upstream_status = status
+    return read
 
 
 def _named(error: JsonObject) -> list[str]:
