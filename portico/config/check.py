@@ -318,6 +318,9 @@ class Checker:
                 first.setdefault(key.digest, index)
             if key.expires_at_s is not None and key.expires_at_s <= self._now:
                 self._notice(f"{at}.expires_at", f"key '{key.name}' has expired")
+            if key.user_header is not None and not _HEADER_NAME.fullmatch(key.user_header):
+                shown = key.user_header[:40]
+                self._problem(f"{at}.user_header", f"'{shown}' is not a name of a header field")
             if not key.models:
                 self._notice(f"{at}.models", f"key '{key.name}' may use no model")
 

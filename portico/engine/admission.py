@@ -30,6 +30,7 @@ from portico.wire import conversation
 FALLBACKS = b"x-portico-fallbacks"
 PRIORITY = b"x-portico-priority"
 MAX_PRIORITY = 100
+MAX_USER = 256
 FLEX_BELOW = 10
 """So much lower than its key's is the priority of a call that asks for the flexible tier."""
 _KEY_FIELDS = (b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -89,6 +90,14 @@ def authenticate(snapshot: Snapshot, headers: Headers, now: float) -> Principal:
     if principal.expires_at is not None and access.is_expired(principal, now):
         raise KeyExpired(f"The API key {principal.name!r} has expired. Ask for a new one.")
     return principal
+
+
+def with_user(call: Call, field: bytes) -> Envelope:
+    """The envelope with the user whom a trusted front end names in this field, if it names one."""
+    value = call.request.headers.get(field)
+    if not value or len(value) > MAX_USER:
+        return call.envelope
+    return msgspec.structs.replace(call.envelope, user=value.decode("latin-1"))
 
 
 def choose_route(

@@ -447,6 +447,7 @@ def _principals(keys: Iterable[KeyConfig], admin_key: Secret | None) -> dict[byt
             expires_at=key.expires_at_s,
             team=key.team,
             user=key.user,
+            user_field=key.user_header.lower().encode() if key.user_header else None,
             priority=key.priority,
         )
         for key in keys

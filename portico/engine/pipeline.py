@@ -49,6 +49,8 @@ async def run(gateway: Gateway, call: Call) -> None:
             call.envelope = envelope.address(call.envelope, call.addressed)
         elif call.endpoint.streams_unless_told and call.envelope.stream is None:
             call.envelope = envelope.streaming(call.envelope)
+        if call.principal.user_field is not None:
+            call.envelope = admission.with_user(call, call.principal.user_field)
         call.route = admission.choose_route(snapshot, call.principal, call.endpoint, call.envelope)
         if snapshot.rules:
             call.route = admission.follow_rules(snapshot, call)

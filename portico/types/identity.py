@@ -17,5 +17,7 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     team: str | None = None
     user: str | None = None
+    user_field: bytes | None = None
+    """The header field, in lower case, that says whom a call of this key is for."""
     priority: int = 0
     """Where calls wait in line, the higher goes first."""

@@ -236,6 +236,10 @@ CASES = [
         "3:20: model_aliases.f: 'f' is a route already; rename one of them",
     ),
     # keys
+    (
+        "keys: [{name: a, key: sk-0123456789abcdef, user_header: 'a b'}]\n",
+        "1:57: keys[0].user_header: 'a b' is not a name of a header field",
+    ),
     ("keys: [{name: a}]\n", "1:8: keys[0]: has neither 'key' nor 'sha256'; give one of them"),
     (
         "keys: [{name: a, key: short}]\n",

@@ -426,6 +426,28 @@ def test_open_webui(user: Any, tmp_path: Path) -> None:
     uvloop.run(play())
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_open_webui_names_its_users_where_it_may(allowed: bool, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(good) as provider:
+            text = config(provider.url)
+            if allowed:
+                text = text.replace(f"key: {KEY}", f"key: {KEY}, user_header: X-OpenWebUI-User-Id")
+            async with gateway(tmp_path, text) as running:
+                body = {**OPEN_WEBUI, "user": "said"}
+                await running.ask(http(body, x_openwebui_user_id="0b1f-42"))
+                await running.ask(http(body, x_openwebui_user_id="u" * 300))
+                await running.ask(http(body))
+                await running.settled()
+                users = [record.user for record in running.journal()]
+                assert users == [*(["0b1f-42"] if allowed else ["said"]), "said", "said"]
+            for sent in provider.requests:
+                assert sent.json()["user"] == "said"
+                assert "x-openwebui-user-id" not in sent.headers
+
+    uvloop.run(play())
+
+
 # Cursor
 
 CURSOR: dict[str, Any] = {

@@ -41,6 +41,14 @@ class KeyConfig(Section, frozen=True, kw_only=True):
         ),
     ] = 0
     user: Annotated[str | None, Meta(description="User that its use is counted for.")] = None
+    user_header: Annotated[
+        NonEmpty | None,
+        Meta(
+            description="Header field that names the user of each call, such as "
+            "`x-openwebui-user-id`, instead of the body's `user`; for keys of front ends that you "
+            "trust to say it. It is recorded, not sent to providers."
+        ),
+    ] = None
 
     @property
     def digest(self) -> str:
