@@ -28,6 +28,14 @@ INFERENCE: tuple[InferenceEndpoint, ...] = (
         summary="Text completions, whole or streamed.",
     ),
     InferenceEndpoint(
+        name="fim_completions",
+        path="/fim/completions",
+        operation="completion",
+        dialect="openai_chat",
+        streams=True,
+        summary="Mistral's code between a prompt and a suffix, whole or streamed.",
+    ),
+    InferenceEndpoint(
         name="responses",
         path="/responses",
         operation="response",

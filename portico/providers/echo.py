@@ -40,6 +40,11 @@ def answer(path: str, body: bytes) -> Answer:
         return _refusal(400, f"The echo provider cannot read this request: {error!r}.")
 
 
+def _between(fields: dict[str, Any]) -> Answer:
+    """Mistral's FIM answers a prompt in the shape of a chat."""
+    return _chat({**fields, "messages": [{"role": "user", "content": fields["prompt"]}]})
+
+
 def _refusal(status: int, message: str) -> Answer:
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     return status, _JSON, [_ENCODER.encode({"error": error})]
@@ -224,6 +229,7 @@ def _overlap(query: set[str], text: str) -> float:
 _OPERATIONS = {
     "/chat/completions": _chat,
     "/completions": _completion,
+    "/fim/completions": _between,
     "/embeddings": _embedding,
     "/responses": _response,
     "/moderations": _moderation,

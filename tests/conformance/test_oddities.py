@@ -210,6 +210,29 @@ def test_mistral_thinks_in_parts_which_other_clients_see_as_thinking(tmp_path: P
     assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (7, 3, False)
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_codestral_fills_in_the_middle(streamed: bool, tmp_path: Path) -> None:
+    """https://docs.mistral.ai/api/ (fim): it answers in the shape of a chat."""
+    last = {"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    script = streaming(piece(content="x"), event({**last, "usage": USAGE}), DONE)
+    body = {"model": f"p/{MODEL}", "prompt": "def f(", "suffix": "return x", "stream": streamed}
+    sent, answer, record = asked(
+        tmp_path,
+        "codestral",
+        script if streamed else GOOD,
+        {**body, "seed": 1},
+        "/v1/fim/completions",
+    )
+    assert sent.target == "/v1/fim/completions"
+    assert sent.json() == {**body, "model": MODEL, "random_seed": 1}
+    if streamed:
+        assert answer.events()[-1] == "[DONE]"
+    else:
+        assert answer.body == CHAT
+    usage = record.attempts[0].usage
+    assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (7, 3, False)
+
+
 def test_mistral_says_what_is_wrong_where(tmp_path: Path) -> None:
     fault = {
         "type": "extra_forbidden",
