@@ -206,7 +206,13 @@ def drive(running: Running, case: Case, seconds: int) -> Load:
 
 
 def open_loop(
-    binary: Path, port: int, request: Path, *, rate: int, seconds: float
+    binary: Path,
+    port: int,
+    request: Path,
+    *,
+    rate: int,
+    seconds: float,
+    connections: int = 32,
 ) -> dict[str, float]:
     argv = [
         "taskset",
@@ -217,7 +223,7 @@ def open_loop(
         str(request),
         str(rate),
         f"{seconds:g}",
-        "32",
+        str(connections),
     ]
     result: dict[str, float] = json.loads(
         subprocess.run(argv, capture_output=True, check=True).stdout

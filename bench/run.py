@@ -18,6 +18,7 @@ from typing import Any
 
 import against
 import measure
+import overload
 import pairs
 import report
 from cases import CASES, Case
@@ -50,7 +51,7 @@ def _options() -> argparse.Namespace:
         default="gateways",
         choices=_SUBJECTS,
         help="gateways: beside nginx and the peers, the default; pairs: every dialect before every "
-        "other; against: this code beside that of REVISION",
+        "other; overload: more calls than there is room for; against: this code beside REVISION's",
     )
     parser.add_argument("revision", nargs="?", metavar="REVISION", help="a commit, for `against`")
     parser.add_argument(
@@ -99,7 +100,18 @@ def _against(folder: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-_SUBJECTS = {"gateways": _gateways, "pairs": _pairs, "against": _against}
+def _overload(folder: Path, options: argparse.Namespace) -> int:
+    runs = overload.run(folder, rounds=options.rounds, seconds=2 * options.seconds)
+    _tell(overload.table(runs), options, "scripts/bench overload")
+    return 1 if any(run.failed for run in runs) else 0
+
+
+_SUBJECTS = {
+    "gateways": _gateways,
+    "pairs": _pairs,
+    "overload": _overload,
+    "against": _against,
+}
 
 
 def _tell(lines: str, options: argparse.Namespace, command: str) -> None:

@@ -5,7 +5,7 @@
 // One thread, epoll, keep-alive. What it says is in FOLDER, one file for each write, complete with head and chunk framing.
 // Who asks for a stream, in the path or in the body, gets `start`, then PIECES writes PACE_US microseconds apart (0: as fast
 // as it goes, every stream in turn) of `piece` and at the end `last`, then `end`, or `usage_end` if the body asks for usage.
-// Any other gets `whole`, or `large` if its own body is larger than 8 KB.
+// Any other gets `whole`, or `large` if its own body is larger than 8 KB, PACE_US after it asked.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,18 +22,19 @@
 enum { MAX_FD = 65536, BUFFER = 65536, LARGE_BODY = 8192 };
 
 typedef struct {
-    int fd, length, left, queued, closed, wants_usage;
-    long long due_us;
-    char buffer[BUFFER];
-} Connection;
-
-typedef struct {
     char *bytes;
     int length;
 } Block;
 
+typedef struct {
+    int fd, length, left, queued, closed, wants_usage;
+    const Block *answer; // a whole one that is due later
+    long long due_us;
+    char buffer[BUFFER];
+} Connection;
+
 static Connection *connections[MAX_FD];
-static Connection *queue[MAX_FD]; // streams in the order in which their next piece is due
+static Connection *queue[MAX_FD]; // answers in the order in which their next write is due
 static unsigned queue_head, queue_tail;
 static Block whole, large, start, piece, last_piece, usage_end, plain_end;
 static int epoll, pieces, pace_us;
@@ -106,8 +107,15 @@ static int wants_stream(Connection *c, const char *body, int length) {
 }
 
 static void answer_request(Connection *c, const char *body, int length) {
+    c->answer = NULL;
     if (!wants_stream(c, body, length)) {
-        if (!send_block(c, length > LARGE_BODY ? &large : &whole)) close_connection(c);
+        const Block *answer = length > LARGE_BODY ? &large : &whole;
+        if (pace_us) {
+            c->answer = answer;
+            enqueue(c, now_us() + pace_us);
+        } else if (!send_block(c, answer)) {
+            close_connection(c);
+        }
         return;
     }
     c->wants_usage = memmem(body, length, "include_usage", 13) != NULL;
@@ -164,7 +172,7 @@ static void accept_all(int listener) {
     }
 }
 
-// One piece for every stream whose time has come. Returns how long to sleep, in microseconds; -1: no stream is open.
+// One write for every answer whose time has come. Returns how long to sleep, in microseconds; -1: none is open.
 static long long write_due(void) {
     for (unsigned turns = queue_tail - queue_head; turns > 0; turns--) {
         Connection *c = queue[queue_head % MAX_FD];
@@ -173,7 +181,9 @@ static long long write_due(void) {
         queue_head++;
         c->queued = 0;
         if (c->closed) { close(c->fd); continue; }
-        if (c->left == 0) {
+        if (c->answer) {
+            if (!send_block(c, c->answer)) close_connection(c);
+        } else if (c->left == 0) {
             if (!send_block(c, c->wants_usage ? &usage_end : &plain_end)) close_connection(c);
         } else if (send_block(c, --c->left ? &piece : &last_piece)) {
             enqueue(c, c->due_us + pace_us);

@@ -344,6 +344,7 @@ def _gate(server: ServerConfig, meter: Meters) -> Gate | None:
     return Gate(
         max_in_flight=limits.max_in_flight,
         max_queued=limits.max_queued,
+        max_wait_share=limits.max_wait_share,
         patience_s=limits.queue_timeout,
         meter=meter,
         clock=time.monotonic,

@@ -1,8 +1,9 @@
 """How many calls are under way at once, and what becomes of those beyond.
 
 A full gateway lets calls wait in a short line, by priority and fairly among keys, and turns away at
-once whoever finds no room there or has waited too long. Off unless `server.limits.max_in_flight` is
-set: then nothing here runs.
+once whoever finds no room there. The line is as long as those in it will be served soon, measured
+by what calls take: to wait long and be refused then helps nobody. Off unless
+`server.limits.max_in_flight` is set: then nothing here runs.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from portico.errors import Overloaded
 from portico.integrations.base import Meters, QueueRefusal
 from portico.policy.fair_queue import FairQueue, Waiter
+from portico.policy.turnover import Turnover
 from portico.types.identity import Principal
 
 _RECENT_S = 10.0
@@ -18,8 +20,17 @@ _LEAST_RETRY_S = 1.0
 _MOST_RETRY_S = 60.0
 
 
+class Place:
+    """A call's place among those under way."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
 class Gate:
-    """Enter with `await enter`, leave with `leave`, exactly once each."""
+    """Enter with `await enter`, and leave with the place that it gave, exactly once."""
 
     __slots__ = (
         "_by_key",
@@ -28,10 +39,11 @@ class Gate:
         "_ended",
         "_loop",
         "_max",
+        "_max_wait_share",
         "_meter",
         "_patience_s",
         "_queue",
-        "in_flight",
+        "_turnover",
     )
 
     def __init__(
@@ -39,21 +51,27 @@ class Gate:
         *,
         max_in_flight: int,
         max_queued: int,
+        max_wait_share: float,
         patience_s: float,
         meter: Meters,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.in_flight = 0
         self._max = max_in_flight
+        self._max_wait_share = max_wait_share
         self._patience_s = patience_s
         self._meter = meter
         self._clock = clock
         self._loop = loop
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(max_queued)
+        self._queue: FairQueue[asyncio.Future[Place]] = FairQueue(max_queued)
+        self._turnover: Turnover[Place] = Turnover()
         self._by_key: dict[str, int] = {}
         self._counted_from = clock()
         self._ended = 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._turnover)
 
     @property
     def queued(self) -> int:
@@ -61,55 +79,72 @@ class Gate:
 
     @property
     def is_full(self) -> bool:
-        return self.in_flight >= self._max
+        return len(self._turnover) >= self._max
 
-    async def enter(self, principal: Principal, priority: int) -> None:
-        """Take a place, now or after a wait; raises `Overloaded`. Of two in line the higher
-        `priority` goes first.
+    def refusal(self, principal: Principal, priority: int) -> Overloaded | None:
+        """What `enter` would raise at once, if it would."""
+        if not self.is_full or self._has_room():
+            return None
+        if self._queue.has_victim(principal.key_id, priority):
+            return None
+        return self._overloaded("full")
+
+    async def enter(self, principal: Principal, priority: int) -> Place:
+        """A place, now or after a wait; raises `Overloaded`. Of two in line the higher `priority`
+        goes first.
         """
         key = principal.key_id
-        if self.in_flight < self._max:
-            self._take(key)
-            return
+        if not self.is_full:
+            return self._take(key)
         began_at = self._clock()
-        waiter = Waiter(key, priority, self._loop.create_future())
-        victim = self._queue.push(waiter)
+        ticket: asyncio.Future[Place] = self._loop.create_future()
+        waiter = Waiter(key, priority, ticket)
+        victim = self._queue.push(waiter, is_full=not self._has_room())
         if victim is waiter:
             raise self._overloaded("full")
         if victim is not None and not victim.ticket.done():
             victim.ticket.set_exception(self._overloaded("displaced"))
         timer = self._loop.call_later(self._patience_s, self._lose_patience, waiter)
         try:
-            await waiter.ticket
+            place = await ticket
         except asyncio.CancelledError:
             if not self._queue.remove(waiter) and _has_place(waiter):
-                self.leave(principal)
+                self.leave(ticket.result())
             raise
         finally:
             timer.cancel()
         self._meter.queued(self._clock() - began_at)
+        return place
 
-    def leave(self, principal: Principal) -> None:
+    def leave(self, place: Place) -> None:
         """Give the place back, to whoever is next in line."""
-        key = principal.key_id
+        key = place.key
         left = self._by_key[key] - 1
         if left:
             self._by_key[key] = left
         else:
             del self._by_key[key]
-        self.in_flight -= 1
+        self._turnover.give_back(place, self._clock())
         self._ended += 1
         while (waiter := self._queue.pop(self._by_key)) is not None:
             if not waiter.ticket.done():
-                self._take(waiter.key)
-                waiter.ticket.set_result(None)
+                waiter.ticket.set_result(self._take(waiter.key))
                 break
 
-    def _take(self, key: str) -> None:
-        self.in_flight += 1
+    def _take(self, key: str) -> Place:
+        place = Place(key)
+        self._turnover.take(place, self._clock())
         self._by_key[key] = self._by_key.get(key, 0) + 1
+        return place
 
-    def _lose_patience(self, waiter: Waiter[asyncio.Future[None]]) -> None:
+    def _has_room(self) -> bool:
+        """Would one more in line be served soon enough?"""
+        ahead = len(self._queue)
+        if ahead >= self._queue.limit:
+            return False
+        return self._turnover.wait(ahead, self._clock()) <= self._max_wait_share
+
+    def _lose_patience(self, waiter: Waiter[asyncio.Future[Place]]) -> None:
         if self._queue.remove(waiter) and not waiter.ticket.done():
             waiter.ticket.set_exception(self._overloaded("timeout"))
 
@@ -128,6 +163,6 @@ class Gate:
         )
 
 
-def _has_place(waiter: Waiter[asyncio.Future[None]]) -> bool:
+def _has_place(waiter: Waiter[asyncio.Future[Place]]) -> bool:
     ticket = waiter.ticket
     return ticket.done() and not ticket.cancelled() and ticket.exception() is None

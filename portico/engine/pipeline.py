@@ -6,6 +6,7 @@ import logging
 from portico.engine import admission, attempts, coalescing, counting, fields, loading, settle
 from portico.engine.attempts import Served
 from portico.engine.coalescing import SharedAnswer
+from portico.engine.gate import Gate
 from portico.engine.gateway import Gateway
 from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
@@ -31,15 +32,44 @@ def receive(
     call = Call(id, request_id or id, endpoint, request, responder, gateway.clock(), gateway.wall())
     if addressed is not None:
         call.addressed = addressed
+    gate = gateway.gate
+    if gate is not None and gate.is_full and _turned_away(gateway, gate, call):
+        return
     task = gateway.loop.create_task(run(gateway, call))
     gateway.calls[call] = task
     responder.watch(gone=task.cancel)
 
 
+def _turned_away(gateway: Gateway, gate: Gate, call: Call) -> bool:
+    """Refuse what a full gateway has no room for, before anything is spent on it: a refusal must
+    cost little, or those who are served pay for it.
+
+    Whoever needs no place (a count of tokens, an answer that may be shared) or has another fault is
+    told by `run`.
+    """
+    snapshot = gateway.snapshot
+    if snapshot.coalesces or call.endpoint.operation == "count_tokens":
+        return False
+    try:
+        principal = admission.authenticate(snapshot, call.request.headers, call.at)
+        call.principal = principal
+        priority = admission.priority(call, reads_body=True)
+    except GatewayError:
+        return False
+    error = gate.refusal(principal, priority)
+    if error is None:
+        return False
+    status = _refuse(gateway, call, error)
+    seconds = gateway.clock() - call.received_at
+    gateway.meter.http_request(call.endpoint.name, status, seconds, call.overhead_s)
+    return True
+
+
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
     status = _NEVER_ANSWERED
-    gate = None
+    gate = gateway.gate
+    place = None
     sharing: bytes | None = None
     try:
         snapshot = gateway.snapshot
@@ -62,10 +92,9 @@ async def run(gateway: Gateway, call: Call) -> None:
                     status = _share(gateway, call, found)
                     return
                 sharing = key
-        if gateway.gate is not None:
-            priority = admission.priority(call, reads_body=gateway.gate.is_full)
-            await gateway.gate.enter(call.principal, priority)
-            gate = gateway.gate
+        if gate is not None:
+            priority = admission.priority(call, reads_body=gate.is_full)
+            place = await gate.enter(call.principal, priority)
         gateway.journal.admit()
         served = await attempts.send(gateway, snapshot, call)
         if isinstance(served.answer, StreamRelay):
@@ -93,8 +122,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         del gateway.calls[call]
         if sharing is not None:
             gateway.shared.abandon(sharing)
-        if gate is not None:
-            gate.leave(call.principal)
+        if gate is not None and place is not None:
+            gate.leave(place)
         if call.attempts and not call.is_settled:
             settle.finish(gateway, call, status)
         seconds = gateway.clock() - call.received_at

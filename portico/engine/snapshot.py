@@ -195,6 +195,10 @@ class Snapshot(Mapping[str, Route]):
         self.listings = listings
         self.created_at = created_at
         self.rules = rules
+        self.coalesces = any(route.coalesce for route in routes.values()) or any(
+            pattern.coalesce for pattern in patterns
+        )
+        """May identical calls share an answer on any route?"""
         self._make_target = make_target
         self._resolved: dict[str, Route] = {}
         self._bound: dict[str, BoundRoute] = {}

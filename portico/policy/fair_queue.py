@@ -36,12 +36,15 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
-    def push(self, waiter: Waiter[T]) -> Waiter[T] | None:
-        """Line up. Returns who has to leave for it: nobody, another, or `waiter` itself."""
+    def push(self, waiter: Waiter[T], *, is_full: bool = False) -> Waiter[T] | None:
+        """Line up. Returns who has to leave for it: nobody, another, or `waiter` itself.
+
+        `is_full`: the line must not grow now, whatever its limit.
+        """
         victim = None
-        if self._size >= self.limit:
-            victim = self._victim(waiter)
-            if victim is waiter:
+        if is_full or self._size >= self.limit:
+            victim = self._victim(waiter.key, waiter.priority)
+            if victim is None:
                 return waiter
             self.remove(victim)
         part = self._parts.setdefault(waiter.priority, {}).setdefault(waiter.key, {})
@@ -73,13 +76,19 @@ class FairQueue(Generic[T]):
                 del self._parts[waiter.priority]
         return True
 
-    def _victim(self, newcomer: Waiter[T]) -> Waiter[T]:
-        lowest = min(self._parts, default=newcomer.priority)
-        if not self._size or newcomer.priority < lowest:
-            return newcomer
+    def has_victim(self, key: str, priority: int) -> bool:
+        """Is there somebody in a full line who would have to leave for this newcomer?"""
+        return self._victim(key, priority) is not None
+
+    def _victim(self, key: str, priority: int) -> Waiter[T] | None:
+        if not self._size:
+            return None
+        lowest = min(self._parts)
+        if priority < lowest:
+            return None
         keys = self._parts[lowest]
         longest = max(keys.values(), key=len)
-        own = len(keys.get(newcomer.key, ()))
-        if newcomer.priority == lowest and len(longest) <= own + 1:
-            return newcomer
+        own = len(keys.get(key, ()))
+        if priority == lowest and len(longest) <= own + 1:
+            return None
         return next(reversed(longest))

@@ -37,8 +37,8 @@ class Slow:
 
 
 def limited(url: str, *, queued: int, patience: float = 30) -> str:
-    limits = f"max_in_flight: 1, max_queued: {queued}, queue_timeout: {patience}"
-    return config(url, more=f"server: {{limits: {{{limits}}}}}\n")
+    line = f"max_queued: {queued}, max_wait_share: 100, queue_timeout: {patience}"
+    return config(url, more=f"server: {{limits: {{max_in_flight: 1, {line}}}}}\n")
 
 
 async def reached(running: Running, in_flight: int, queued: int) -> None:

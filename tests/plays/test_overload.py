@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -38,11 +39,13 @@ class Slow:
         wire.send(whole(CHAT))
 
 
-def limited(url: str, *, queued: int, patience: float = 30, most: int = 1) -> str:
+def limited(
+    url: str, *, queued: int, patience: float = 30, most: int = 1, share: float = 100
+) -> str:
     more = (
         f"  - {{name: team-b, key: {OTHER_KEY}, priority: 5}}\n"
         f"server: {{limits: {{max_in_flight: {most}, max_queued: {queued}, "
-        f"queue_timeout: {patience}}}}}\n"
+        f"queue_timeout: {patience}, max_wait_share: {share}}}}}\n"
     )
     return config(url, more=more)
 
@@ -172,5 +175,98 @@ def test_places_are_given_back_whatever_happens(tmp_path: Path) -> None:
             assert sorted(one.status for one in answers) == [200] * 20 + [400] * 10 + [404] * 10
             await running.settled()
             await reached(running, 0, 0)
+
+    uvloop.run(play())
+
+
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": ("/v1/chat/completions", chat()),
+    "responses": ("/v1/responses", {"model": "m", "input": "hi"}),
+    "messages": (
+        "/v1/messages",
+        {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]},
+    ),
+    "gemini": ("/v1beta/models/m:generateContent", {"contents": [{"parts": [{"text": "hi"}]}]}),
+    "cohere": ("/v2/chat", chat()),
+    "ollama": ("/api/chat", chat()),
+}
+MESSAGE = "The gateway is at its limit of 1 calls at a time; try again shortly."
+OPENAI = {
+    "error": {
+        "message": MESSAGE,
+        "type": "service_unavailable_error",
+        "param": None,
+        "code": "server_is_overloaded",
+    }
+}
+TOLD: dict[str, Any] = {
+    "chat": OPENAI,
+    "responses": OPENAI,
+    "messages": {"type": "error", "error": {"type": "overloaded_error", "message": MESSAGE}},
+    "gemini": {
+        "error": {
+            "code": 503,
+            "message": MESSAGE,
+            "status": "UNAVAILABLE",
+            "details": [
+                {
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": "SERVER_IS_OVERLOADED",
+                    "domain": "portico",
+                },
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "10s"},
+            ],
+        }
+    },
+    "cohere": {"message": MESSAGE},
+    "ollama": {"error": MESSAGE},
+}
+
+
+@pytest.mark.parametrize("coalesces", [False, True], ids=["at the door", "inside"])
+@pytest.mark.parametrize("client", ASKED)
+def test_every_client_is_refused_in_its_own_words(
+    client: str, coalesces: bool, tmp_path: Path
+) -> None:
+    """A gateway whose calls may share answers looks at a call before it refuses it."""
+    path, body = ASKED[client]
+
+    async def play() -> None:
+        slow = Slow()
+        async with upstream(slow) as provider:
+            text = limited(provider.url, queued=0)
+            if coalesces:
+                text = text.replace("strategy:", "coalesce: true, strategy:")
+            async with gateway(tmp_path, text) as running:
+                await running.client(http(chat()))
+                await reached(running, 1, 0)
+                refused = await running.ask(http(body, path=path, x_request_id="mine"))
+                assert refused.status == 503
+                assert 1 <= int(refused.headers["retry-after"]) <= 60
+                assert refused.headers["x-request-id"] == "mine"
+                assert refused.headers["content-type"] == "application/json"
+                assert refused.json() == TOLD[client]
+                assert 'status="503"' in running.metrics()
+                assert 'gateway_queue_refusals_total{reason="full"} 1.0' in running.metrics()
+                slow.may_answer.release()
+                await running.settled()
+                await reached(running, 0, 0)
+
+    uvloop.run(play())
+
+
+def test_a_full_gateway_still_tells_who_may_not_come_in(tmp_path: Path) -> None:
+    async def play() -> None:
+        slow = Slow()
+        async with (
+            upstream(slow) as provider,
+            gateway(tmp_path, limited(provider.url, queued=0)) as running,
+        ):
+            await running.client(http(chat()))
+            await reached(running, 1, 0)
+            assert (await running.ask(http(chat(), key="sk-unknown-0123456789"))).status == 401
+            assert (await running.ask(http(chat(), x_portico_priority="high"))).status == 400
+            slow.may_answer.release()
+            await running.settled()
 
     uvloop.run(play())

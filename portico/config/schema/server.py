@@ -69,6 +69,15 @@ class ServerLimits(Section, frozen=True, kw_only=True):
         int,
         Meta(description="Calls that may wait in line when `max_in_flight` is reached.", ge=0),
     ] = 100
+    max_wait_share: Annotated[
+        float,
+        Meta(
+            description="Longest wait in line, as a share of what calls take at the time: whoever "
+            "would wait longer is refused at once. More takes in bursts, less keeps answers prompt.",
+            gt=0,
+            le=100,
+        ),
+    ] = 0.4
     queue_timeout: Annotated[
         PositiveSeconds, Meta(description="Seconds that a call waits in line at most.")
     ] = 2.0
