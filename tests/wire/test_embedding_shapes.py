@@ -310,7 +310,15 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 SAY_PURPOSE = {"openai_embeddings", "cohere_embed", "cohere_embed_v1", "gemini_embed_one"}
 SAY_PURPOSE |= {"gemini_embed"}
-TAKE_PURPOSE = {"cohere_embed", "bedrock_cohere_embed", "gemini_embed", "voyage_embed"}
+TAKE_PURPOSE = {
+    "cohere_embed",
+    "bedrock_cohere_embed",
+    "gemini_embed",
+    "jina_embed",
+    "voyage_embed",
+    "voyage_multimodal",
+}
+TAKE_NO_DIMENSIONS = {"huggingface_features", "snowflake_embed"}
 
 
 def text_of(written: Any) -> Any:
@@ -318,7 +326,12 @@ def text_of(written: Any) -> Any:
         return [one["content"]["parts"][0]["text"] for one in written["requests"]]
     if "inputText" in written:
         return [written["inputText"]]
-    return next(written[field] for field in ("texts", "text", "input") if field in written)
+    inputs = written.get("inputs")
+    if inputs and isinstance(inputs[0], dict):
+        return [one["content"][0]["text"] for one in inputs]
+    return next(
+        written[field] for field in ("texts", "text", "input", "inputs") if field in written
+    )
 
 
 @pytest.mark.parametrize(
@@ -332,7 +345,7 @@ def test_every_shape_goes_to_every_provider(shape: str, dialect: str) -> None:
     is_own = shape == "openai_embeddings" and dialect in (shape, "sagemaker_embed")
     says = shape in SAY_PURPOSE and not is_own
     names = ["input_type"] if says and dialect not in TAKE_PURPOSE else []
-    if asked.dimensions is not None and dialect == "snowflake_embed":
+    if asked.dimensions is not None and dialect in TAKE_NO_DIMENSIONS:
         names.append("dimensions")
     else:
         assert (b"64" in body) == (asked.dimensions is not None)
@@ -369,14 +382,16 @@ def test_encodings_of_few_bits_are_named_or_refused(dialect: str) -> None:
 def test_texts_with_pictures_go_where_they_are_understood(dialect: str) -> None:
     mixed = canonical("x", Mixed(("a", PICTURE)))
     write = EMBEDDING_DIALECTS[dialect].write_request
-    if dialect in ("gemini_embed", "cohere_embed", "bedrock_cohere_embed"):
+    if dialect in ("gemini_embed", "cohere_embed", "bedrock_cohere_embed", "voyage_multimodal"):
         assert b"iVBORw0KGgo=" in write(mixed, unsupported=refuse)
         return
     with pytest.raises(UnsupportedParameter, match="input"):
         write(mixed, unsupported=Dropped())
 
 
-@pytest.mark.parametrize("dialect", ["cohere_embed", "titan_embed"])
+@pytest.mark.parametrize(
+    "dialect", ["cohere_embed", "jina_embed", "titan_embed", "voyage_multimodal"]
+)
 def test_sound_is_no_picture(dialect: str) -> None:
     sound = canonical("x", DataSource("audio/mp3", "AAAA"), model="amazon.titan-embed-image-v1")
     with pytest.raises(UnsupportedParameter, match="input"):

@@ -66,6 +66,11 @@ def _tokens(given: Any, path: str) -> tuple[int, ...]:
     return tuple(given)
 
 
+def is_picture(source: UrlSource | DataSource) -> bool:
+    """An address is taken for one."""
+    return isinstance(source, UrlSource) or source.media_type.startswith("image/")
+
+
 def write_url(source: UrlSource | DataSource) -> str:
     if isinstance(source, UrlSource):
         return source.url

@@ -10,7 +10,7 @@ from portico.types.embeddings import EmbeddingInput, EmbeddingRequest, Embedding
 from portico.types.http import Headers
 from portico.wire.base import Unsupported, drop_extra, refuse
 from portico.wire.embeddings.base import only_floats
-from portico.wire.embeddings.inputs import write_url
+from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
 
@@ -56,7 +56,7 @@ def _item(item: EmbeddingInput) -> str | dict[str, str]:
     match item:
         case str():
             return item
-        case UrlSource() | DataSource():
+        case UrlSource() | DataSource() if is_picture(item):
             return {"image": write_url(item)}
         case _:
             refuse("input", NAME)

@@ -17,7 +17,7 @@ from portico.types.embeddings import (
 from portico.types.http import Headers
 from portico.wire.base import Unsupported, drop_extra, refuse
 from portico.wire.embeddings.base import only_floats
-from portico.wire.embeddings.inputs import write_url
+from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
 
@@ -60,7 +60,7 @@ def _content(item: EmbeddingInput) -> list[dict[str, str]]:
                 content.append({"type": "text", "text": part})
             case UrlSource(url):
                 content.append({"type": "image_url", "image_url": url})
-            case DataSource():
+            case DataSource() if is_picture(part):
                 content.append({"type": "image_base64", "image_base64": write_url(part)})
             case _:
                 refuse("input", NAME)
