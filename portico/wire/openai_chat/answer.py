@@ -261,7 +261,8 @@ def write_answer(
             case Thinking(text):
                 held = message.get("reasoning_content")
                 message["reasoning_content"] = held + text if held else text
-                message.setdefault("thinking_blocks", []).append(write_thinking_block(block))
+                if block.state is not None:
+                    message.setdefault("thinking_blocks", []).append(write_thinking_block(block))
             case RedactedThinking():
                 message.setdefault("thinking_blocks", []).append(write_thinking_block(block))
             case Refusal(text):
