@@ -50,6 +50,8 @@ _JSON_STARTS = frozenset(b'{["')
 _OUTRUN = "Another deployment answered first."
 _HOLLOW = (b'"choices":[]', b'"choices": []')
 """How compatible servers spell an answer without an answer."""
+_MAX_HOLLOW = 4096
+"""A longer one has something in it; to look through those would cost more than all the rest."""
 _ANSWERS = ("choices", "content", "candidates", "promptFeedback", "output", "message")
 """Where the dialects have the answer of a chat."""
 
@@ -489,8 +491,10 @@ def _read_whole(call: Call, attempt: Attempt, passage: Passage, answer: HttpResp
         answer.body, attempt.usage = passage.whole(body)
         if attempt.usage is None:
             _look_closely(call, answer.head, body, passage)
-        elif call.endpoint.operation == "chat" and (
-            body.find(_HOLLOW[0]) >= 0 or body.find(_HOLLOW[1]) >= 0
+        elif (
+            len(body) <= _MAX_HOLLOW
+            and call.endpoint.operation == "chat"
+            and (body.find(_HOLLOW[0]) >= 0 or body.find(_HOLLOW[1]) >= 0)
         ):
             raise _hollow(answer.head)
     except UpstreamProtocol:
