@@ -8,12 +8,12 @@ import contextlib
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import measure
-from cases import CASES, Case
+from cases import Case
 from contenders import PORTICO, ROOT, Contender, Ports, portico_at
 
 
@@ -27,13 +27,15 @@ class Change:
     quartiles: tuple[float, float]
 
 
-def run(folder: Path, revision: str, *, rounds: int, seconds: int) -> dict[str, Change]:
+def run(
+    folder: Path, revision: str, cases: Sequence[Case], *, rounds: int, seconds: int
+) -> list[tuple[Case, Change]]:
     with _checked_out(revision, folder / "then") as root:
         then = portico_at(root, "then", f"Portico at {revision}")
-        changes = {}
-        for case in CASES:
+        changes = []
+        for case in cases:
             print(f"{case.title}: {then.title} and here", file=sys.stderr, flush=True)
-            changes[case.name] = _change(then, case, folder, rounds, seconds)
+            changes.append((case, _change(then, case, folder, rounds, seconds)))
     return changes
 
 
@@ -74,13 +76,12 @@ def _change(then: Contender, case: Case, folder: Path, rounds: int, seconds: int
     )
 
 
-def table(changes: dict[str, Change], revision: str) -> str:
+def table(changes: list[tuple[Case, Change]], revision: str) -> str:
     lines = [
         f"| CPU µs of a request | {revision} | here | ratio | quartiles |",
         "|---|--:|--:|--:|--:|",
     ]
-    for case in CASES:
-        change = changes[case.name]
+    for case, change in changes:
         low, high = change.quartiles
         lines.append(
             f"| {case.title} | {change.before_us:,.0f} | {change.after_us:,.0f} "

@@ -93,8 +93,9 @@ def _pairs(folder: Path, options: argparse.Namespace) -> int:
 
 
 def _against(folder: Path, options: argparse.Namespace) -> int:
+    cases = [case for case in CASES if not options.cases or case.name in options.cases]
     changes = against.run(
-        folder, options.revision, rounds=3 * options.rounds, seconds=options.seconds
+        folder, options.revision, cases, rounds=3 * options.rounds, seconds=options.seconds
     )
     print(against.table(changes, options.revision))
     return 0
