@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
@@ -189,10 +189,11 @@ class App:
         self.prometheus.declare({deployment.model for deployment in deployments}, providers)
         self.metrics.configured(len(providers), at=time.time())
 
-    def _views(self) -> list[DeploymentView]:
+    def _views(self) -> Iterator[DeploymentView]:
+        """Those of the configuration first, then those that clients asked for by a pattern."""
         gateway = self.gateway
         now, wall = gateway.clock(), gateway.wall()
-        return [steering.view(state, now, wall) for state in gateway.snapshot.states.values()]
+        return (steering.view(state, now, wall) for state in gateway.snapshot.states.values())
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises OSError if the address cannot be had."""

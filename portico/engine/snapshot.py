@@ -21,7 +21,7 @@ from portico.providers import openai_compatible
 from portico.providers.auth import static_credential
 from portico.providers.base import Preparer
 from portico.providers.table import preparer_of
-from portico.routing.health import DeploymentState, carry_over
+from portico.routing.health import Credential, DeploymentState, carry_over
 from portico.routing.hedging import Hedge
 from portico.routing.router import RouteState
 from portico.routing.rules import Rule
@@ -202,10 +202,12 @@ class Snapshot(Mapping[str, Route]):
         self._make_target = make_target
         self._resolved: dict[str, Route] = {}
         self._bound: dict[str, BoundRoute] = {}
+        self._credentials: dict[object, Credential] = {}
         self.states: dict[str, DeploymentState] = carry_over(
             (deployment for route in routes.values() for deployment in route.deployments),
             before.states if before is not None else {},
             RateWindow,
+            self._credentials,
         )
         self.targets: dict[str, Target] = {}
         earlier = before._bound if before is not None else {}
@@ -213,6 +215,14 @@ class Snapshot(Mapping[str, Route]):
             for deployment in route.deployments:
                 self.target(deployment)
             self._bind(route, earlier.get(route.name))
+        if before is not None:
+            self._resolve_again(before)
+
+    def _resolve_again(self, before: "Snapshot") -> None:
+        """What clients asked for by a pattern keeps its state, too, where one still leads there."""
+        for name, bound in before._bound.items():
+            if name in before._resolved and (route := self.resolve(name)) is not None:
+                self._bind(route, bound, before.states)
 
     def __getitem__(self, name: str) -> Route:
         route = self.resolve(name)
@@ -235,10 +245,16 @@ class Snapshot(Mapping[str, Route]):
     def bind(self, route: Route) -> BoundRoute:
         return self._bound.get(route.name) or self._bind(route, None)
 
-    def _bind(self, route: Route, before: BoundRoute | None) -> BoundRoute:
-        for deployment in route.deployments:
-            if deployment.id not in self.states:
-                self.states |= carry_over((deployment,), {}, RateWindow)
+    def _bind(
+        self,
+        route: Route,
+        before: BoundRoute | None,
+        states: Mapping[str, DeploymentState] = {},
+    ) -> BoundRoute:
+        new = [one for one in route.deployments if one.id not in self.states]
+        if new:
+            old = {one.id: states[one.id] for one in new if one.id in states}
+            self.states |= carry_over(new, old, RateWindow, self._credentials)
         state = RouteState(route, self.states, before.state if before is not None else None)
         bound = self._bound[route.name] = BoundRoute(route, state, self._expected_cost)
         return bound
@@ -276,10 +292,18 @@ class Snapshot(Mapping[str, Route]):
         return None
 
     def _forget(self) -> None:
+        """All that was resolved, but for what is in use and what an administrator has said."""
         kept = {d.id for route in self.routes.values() for d in route.deployments}
+        kept |= {
+            id
+            for id, state in self.states.items()
+            if state.in_flight or state.disabled or state.draining
+        }
         for held in (self.targets, self.states):
             for id in held.keys() - kept:
                 del held[id]
+        for credential in self._credentials.values():
+            credential.members = [one for one in credential.members if one.deployment.id in kept]
         for name in self._bound.keys() - self.routes.keys():
             del self._bound[name]
         self._resolved.clear()

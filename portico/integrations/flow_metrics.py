@@ -6,6 +6,7 @@ their states, so that it agrees with `GET /admin/routing` of the same moment.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from portico.integrations.exposition import Histogram
@@ -61,8 +62,8 @@ class Watched:
         self._queued = queued
 
     def samples(self, most: int) -> dict[str, Samples]:
-        """At most so many deployments: a limit on series that no configuration should meet."""
-        views = sorted(self._deployments(), key=lambda view: view.id)[:most]
+        """The first so many deployments: clients that invent names add no more series."""
+        views = list(islice(self._deployments(), most))
         return {
             "queue_length": [((), self._queued())],
             "deployments": [((v.id,), _STATES.get(v.state, _OUT)) for v in views],

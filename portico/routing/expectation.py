@@ -5,11 +5,13 @@ is noticed by the first who meets it. After Finagle's `PeakEwma`
 (https://twitter.github.io/finagle/guide/Clients.html, read 2026-11-23).
 """
 
-from math import exp
+from math import exp, log
 
 SPEED_TAU_S = 3.0
 """How fast a faster sample pulls the expectation down."""
 PER_TOKEN_GAIN = 0.2
+_STILL_FRESH_S = -SPEED_TAU_S * log(1.0 - PER_TOKEN_GAIN)
+"""Until then time alone would not give a sample more weight than that."""
 ERROR_GAIN = 0.25
 """What one result weighs in the share of errors."""
 ERROR_TAU_S = 15.0
@@ -52,9 +54,11 @@ class Expectation:
         if known is None:
             self.per_token_s = sample
         else:
-            fresh = 1.0 - exp(min(0.0, self._streamed_at - began_at) / SPEED_TAU_S)
-            self.per_token_s = known + max(PER_TOKEN_GAIN, fresh) * (sample - known)
-        self._streamed_at = max(began_at, self._streamed_at)
+            age = began_at - self._streamed_at
+            gain = PER_TOKEN_GAIN if age < _STILL_FRESH_S else 1.0 - exp(-age / SPEED_TAU_S)
+            self.per_token_s = known + gain * (sample - known)
+        if began_at > self._streamed_at:
+            self._streamed_at = began_at
 
     def whole(self, now: float, seconds: float, output_tokens: int | None) -> None:
         """A whole answer does not say when it began; it says how much slower or faster all went."""

@@ -9,7 +9,7 @@ What keeps a deployment out is `eligibility`'s; what an error means is `effects`
 Pure: `now` is monotonic seconds and is passed in, and so is randomness. One owner, no locks.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from math import inf
 from random import Random
@@ -370,34 +370,42 @@ def describe(state: DeploymentState, now: float) -> str:
 
 def carry_over(
     deployments: Iterable[Deployment],
-    old: dict[str, DeploymentState],
+    old: Mapping[str, DeploymentState],
     make_meter: Callable[[Limits], Meter],
+    credentials: dict[object, Credential] | None = None,
 ) -> dict[str, DeploymentState]:
     """States for a new configuration: the very same objects for deployments that did not change.
 
     A deployment that differs only in how it is chosen or limited keeps its state too; one that
-    leads elsewhere (address, key, model) starts anew. `make_meter` is `policy.limits.RateWindow`.
+    leads elsewhere (address, key, model) starts anew, but with what is known of its key.
+    `make_meter` is `policy.limits.RateWindow`. `credentials` are those of this configuration so
+    far, by what they lead to; new ones are added.
     """
+    shared = {} if credentials is None else credentials
+    known = {_destination(state.deployment): state.credential for state in old.values()}
     states: dict[str, DeploymentState] = {}
-    credentials: dict[object, Credential] = {}
     for deployment in deployments:
         if deployment.id in states:
             continue
         key = _destination(deployment)
+        credential = shared.get(key)
+        if credential is None:
+            credential = shared[key] = known.get(key) or Credential()
+            credential.members = []
         state = old.get(deployment.id)
         if (
             state is not None
             and state.deployment.model == deployment.model
             and _destination(state.deployment) == key
         ):
-            state.credential = credentials.setdefault(key, state.credential)
+            state.credential = credential
+            credential.members.append(state)
             state.adopt(deployment)
         else:
-            shared = credentials.setdefault(key, Credential())
-            state = DeploymentState(deployment, make_meter(deployment.limits), shared)
+            state = DeploymentState(deployment, make_meter(deployment.limits), credential)
+        if credential.refused_until:
+            state.mark(hindered=True)
         states[deployment.id] = state
-    for credential in credentials.values():
-        credential.members = [s for s in states.values() if s.credential is credential]
     return states
 
 
