@@ -322,6 +322,13 @@ PAGES: tuple[Page, ...] = (
         method="DELETE",
     ),
     Page("gemini_models", "/v1beta/models", "key", "The same models, as Gemini clients list them."),
+    Page(
+        "gemini_model",
+        "/v1beta/models",
+        "key",
+        "One model, as Gemini clients see it.",
+        takes_id=True,
+    ),
     Page("ollama_tags", "/api/tags", "key", "The same models, as Ollama's clients list them."),
     Page(
         "ollama_show",

@@ -49,6 +49,7 @@ class Pages:
             "models": self.models,
             "model": self.model,
             "gemini_models": self.gemini_models,
+            "gemini_model": self.model,
             **OllamaPages(self._gateway).handlers(),
             **ResponsePages(self._gateway).handlers(),
             "event_logging": self.event_logging,
@@ -68,20 +69,14 @@ class Pages:
             return self.gemini_models(request, responder, request_id)
         if _is_cohere(request):
             return self._cohere_models(request, responder, request_id)
-        data = [_listed(one) for one in self._allowed(request)]
+        allowed = self._allowed(request)
         if b"anthropic-version" in request.headers:
-            return replies.send_json(responder, request_id, _anthropic_list(data))
+            return replies.send_json(responder, request_id, _anthropic_list(allowed))
+        data = [_listed(one) for one in allowed]
         return replies.send_json(responder, request_id, {"object": "list", "data": data})
 
     def gemini_models(self, request: Request, responder: Responder, request_id: str) -> int:
-        listed = [
-            {
-                "name": f"models/{one.id}",
-                "displayName": one.id,
-                "supportedGenerationMethods": list(GEMINI_VERBS),
-            }
-            for one in self._allowed(request)
-        ]
+        listed = [_gemini_model(one.id) for one in self._allowed(request)]
         return replies.send_json(responder, request_id, {"models": listed})
 
     def _cohere_models(self, request: Request, responder: Responder, request_id: str) -> int:
@@ -109,7 +104,10 @@ class Pages:
         owner = route.deployments[0].provider.type
         listed = next((one for one in snapshot.listings if one.id == name), None)
         listed = listed or ModelListing(name, owner, snapshot.created_at)
-        return replies.send_json(responder, request_id, _listed(listed))
+        if b"x-goog-api-key" in request.headers or request.path.startswith("/v1beta/"):
+            return replies.send_json(responder, request_id, _gemini_model(name))
+        shape = _anthropic_model if b"anthropic-version" in request.headers else _listed
+        return replies.send_json(responder, request_id, shape(listed))
 
     def _principal(self, request: Request) -> Principal:
         gateway = self._gateway
@@ -206,23 +204,30 @@ def _is_cohere(request: Request) -> bool:
     )
 
 
-def _anthropic_list(data: list[dict[str, str | int]]) -> dict[str, Any]:
+def _anthropic_list(listings: list[ModelListing]) -> dict[str, Any]:
     """The same models as Anthropic's clients expect them, all on one page."""
-    models = [
-        {
-            "type": "model",
-            "id": one["id"],
-            "display_name": one["id"],
-            "created_at": datetime.fromtimestamp(int(one["created"]), UTC).isoformat(),
-        }
-        for one in data
-    ]
-    ids = [one["id"] for one in models]
     return {
-        "data": models,
+        "data": [_anthropic_model(one) for one in listings],
         "has_more": False,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
+        "first_id": listings[0].id if listings else None,
+        "last_id": listings[-1].id if listings else None,
+    }
+
+
+def _anthropic_model(one: ModelListing) -> dict[str, str | int]:
+    return {
+        "type": "model",
+        "id": one.id,
+        "display_name": one.id,
+        "created_at": datetime.fromtimestamp(one.created, UTC).isoformat(),
+    }
+
+
+def _gemini_model(name: str) -> dict[str, Any]:
+    return {
+        "name": f"models/{name}",
+        "displayName": name,
+        "supportedGenerationMethods": list(GEMINI_VERBS),
     }
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvloop
 
 from tests.harness import KEY, Running, gateway, http
@@ -101,5 +102,30 @@ def test_coheres_clients_get_coheres_list(tmp_path: Path) -> None:
             ):
                 assert await ask(running, path, NARROW, **fields) == cohere
             assert (await ask(running, "/v1/models", NARROW))["object"] == "list"
+
+    uvloop.run(play())
+
+
+ANTHROPIC = {"anthropic_version": "2023-06-01"}
+SHAPES: dict[str, tuple[str, dict[str, str], str]] = {
+    "openai": ("/v1/models", {}, "id"),
+    "anthropic": ("/v1/models", ANTHROPIC, "display_name"),
+    "gemini": ("/v1beta/models", {}, "displayName"),
+}
+
+
+@pytest.mark.parametrize(("path", "fields", "name"), SHAPES.values(), ids=SHAPES.keys())
+def test_one_model_has_the_shape_that_it_has_in_the_list(
+    path: str, fields: dict[str, str], name: str, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, f"keys:\n  - {{name: k, key: {KEY}}}\n") as running:
+            listed = await running.ask(http(path=path, method="GET", **fields))
+            (items,) = (value for value in listed.json().values() if isinstance(value, list))
+            one = await running.ask(http(path=f"{path}/echo", method="GET", **fields))
+            assert one.json() in items
+            assert one.json()[name] == "echo"
+            none = await running.ask(http(path=f"{path}/nobody", method="GET", **fields))
+            assert none.status == 404
 
     uvloop.run(play())
