@@ -4,7 +4,8 @@ names.
 The credential goes along as with calls. https://platform.openai.com/docs/api-reference/models/list,
 https://docs.claude.com/en/api/models-list, https://ai.google.dev/api/models,
 https://docs.cohere.com/reference/list-models,
-https://replicate.com/docs/reference/http#account.get (2026-11-23).
+https://learn.microsoft.com/en-us/rest/api/azureopenai/models/list,
+https://sdks.replicate.com/resources/account/methods/get (2026-11-23).
 """
 
 from typing import Final
