@@ -8,7 +8,9 @@ from portico.catalog.providers import ProviderRow, listed_providers
 from portico.engine.provider_set import known_providers
 from portico.providers import probes
 from portico.providers.auth import static_credential
+from portico.types.credential import AccessToken
 from portico.types.deployment import Provider
+from portico.types.secret import Secret
 from tests.harness import CANARY, read_config
 
 ROWS = [row for row in listed_providers() if row.location != "builtin"]
@@ -38,7 +40,8 @@ def test_a_check_goes_to_the_provider_with_its_credential_and_no_body(row: Provi
     assert provider.probe is not None
     path = probes.target(provider, provider.probe.endpoint)
     assert path is not None
-    request = probes.probe(provider, path, static_credential(provider), provider.probe.timeout_s)
+    credential = static_credential(provider) or AccessToken(Secret(CANARY))
+    request = probes.probe(provider, path, credential, provider.probe.timeout_s)
     line, *fields = request.head.decode().rstrip().split("\r\n")
     method, target, _ = line.split(" ")
     assert (method, request.body, request.origin) == ("GET", b"", provider.origin)
