@@ -36,7 +36,6 @@ def receive(
     if gate is not None and gate.is_full and _turned_away(gateway, gate, call):
         return
     task = gateway.loop.create_task(run(gateway, call))
-    gateway.calls[call] = task
     responder.watch(gone=task.cancel)
 
 
@@ -67,6 +66,9 @@ def _turned_away(gateway: Gateway, gate: Gate, call: Call) -> bool:
 
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
+    task = asyncio.current_task()
+    assert task is not None, "a call runs in a task of its own"
+    gateway.calls[call] = task  # here: a task that is cancelled before it begins never ends it
     status = _NEVER_ANSWERED
     gate = gateway.gate
     place = None

@@ -137,6 +137,53 @@ def test_an_error_is_shared_too(tmp_path: Path) -> None:
     uvloop.run(play())
 
 
+def test_what_is_shared_is_billed_once_to_who_asked(tmp_path: Path) -> None:
+    async def play() -> None:
+        held = Held()
+        priced = "pricing: {models: {up0/real-0: {input: 1, output: 2}}}\n"
+        async with (
+            upstream(held) as provider,
+            gateway(tmp_path, text(provider.url) + priced) as running,
+        ):
+            clients = [await running.client(same()) for _ in range(3)]
+            await under_way(running, provider, 3, 1)
+            held.may_answer.set()
+            answers = [await client.answer() for client in clients]
+            await running.settled()
+            (record,) = running.journal()
+            assert record.cost_nanousd == 7 * 1000 + 3 * 2000
+            costs = [one.headers.get("x-portico-cost-usd") for one in answers]
+            assert sorted(costs, key=str) == ["0.000013000", None, None]
+            owner = answers[costs.index("0.000013000")]
+            assert record.request_id == owner.headers["x-request-id"]
+            running.check_balance()
+
+    uvloop.run(play())
+
+
+def test_a_stop_tells_all_who_wait_for_the_same(tmp_path: Path) -> None:
+    async def play() -> None:
+        held = Held()
+        drain = "server: {limits: {drain_timeout: 0.05, drain_delay: 0}}\n"
+        async with (
+            upstream(held) as provider,
+            gateway(tmp_path, drain + text(provider.url)) as running,
+        ):
+            clients = [await running.client(same()) for _ in range(3)]
+            await under_way(running, provider, 3, 1)
+            answers = [asyncio.ensure_future(client.answer()) for client in clients]
+            await running.app.stop()
+            told = [await answer for answer in answers]
+            assert {(one.status, one.error["code"]) for one in told} == {
+                (503, "server_is_shutting_down")
+            }
+            (record,) = running.journal()
+            assert record.attempts[0].outcome == "server_is_shutting_down"
+            assert len(provider.requests) == 1
+
+    uvloop.run(play())
+
+
 def test_if_the_first_leaves_the_next_asks(tmp_path: Path) -> None:
     async def play() -> None:
         held = Held()

@@ -82,6 +82,11 @@ def test_the_first_may_still_win(streamed: bool, tmp_path: Path) -> None:
             assert answer.headers["x-portico-deployment"] == "up0/real-0"
             (record,) = running.journal()
             assert [one.outcome for one in record.attempts] == ["success", "cancelled"]
+            won, lost = (one.usage for one in record.attempts)
+            assert won is not None
+            assert lost is not None
+            assert (won.total_input_tokens, won.total_output_tokens, won.estimated) == (7, 3, False)
+            assert (lost.output_tokens, lost.estimated) == (0, True)
             running.check_balance()
 
     uvloop.run(play())
@@ -154,6 +159,74 @@ def test_when_both_fail_the_next_is_asked(tmp_path: Path) -> None:
                 answer = await running.ask(http(chat()))
                 assert answer.headers["x-portico-deployment"] == "up2/real-2"
                 assert len(first.requests) == len(second.requests) == 1
+
+    uvloop.run(play())
+
+
+def test_an_error_that_everybody_would_give_is_not_waited_for(tmp_path: Path) -> None:
+    async def play() -> None:
+        wrong = replying(whole(b'{"error":{"message":"no","code":"odd"}}', 400))
+        async with (
+            upstream(after(0.15, wrong)) as first,
+            upstream(silent) as second,
+            gateway(tmp_path, config(first.url, second.url, attempts=2, route=SOON)) as running,
+        ):
+            answer = await running.ask(http(chat()))
+            await running.settled()
+            assert (answer.status, answer.error["code"]) == (400, "odd")
+            (record,) = running.journal()
+            assert [one.outcome for one in record.attempts] == ["odd", "cancelled"]
+            running.check_balance()
+
+    uvloop.run(play())
+
+
+class Crowded:
+    """A good provider that takes its time, and notes how many it served at once."""
+
+    def __init__(self) -> None:
+        self.here = self.most = 0
+
+    async def __call__(self, wire: Wire, request: Received) -> None:
+        self.here += 1
+        self.most = max(self.most, self.here)
+        await asyncio.sleep(0.15)
+        self.here -= 1
+        await good(wire, request)
+
+
+@BOTH_MODES
+def test_second_copies_keep_to_the_limits_of_deployments(streamed: bool, tmp_path: Path) -> None:
+    async def play() -> None:
+        crowded = Crowded()
+        async with (
+            upstream(after(0.2, good)) as first,
+            upstream(crowded) as second,
+        ):
+            text = config(first.url, second.url, attempts=2, route=SOON)
+            limit = "models: [real-1], max_concurrent_requests: 1"
+            async with gateway(tmp_path, text.replace("models: [real-1]", limit)) as running:
+                # The same moment for all: each second copy is chosen before any has begun.
+                calls = [running.ask(http(chat(stream=streamed))) for _ in range(8)]
+                answers = await asyncio.gather(*calls)
+                await running.settled()
+                assert [one.status for one in answers] == [200] * 8
+                assert crowded.most == 1
+                running.check_balance()
+
+    uvloop.run(play())
+
+
+def test_calls_that_may_be_hedged_keep_to_the_limits_of_deployments(tmp_path: Path) -> None:
+    async def play() -> None:
+        crowded = Crowded()
+        async with upstream(crowded) as provider:
+            text = config(provider.url, attempts=2, route=", hedge: {after: 5, budget: 1}")
+            limit = "models: [real-0], max_concurrent_requests: 2"
+            async with gateway(tmp_path, text.replace("models: [real-0]", limit)) as running:
+                answers = await asyncio.gather(*(running.ask(http(chat())) for _ in range(8)))
+                assert sorted(one.status for one in answers) == [200] * 2 + [429] * 6
+                assert crowded.most == 2
 
     uvloop.run(play())
 
