@@ -36,6 +36,7 @@ MAX_POLL_S: Final = 2.0
 _FIRST_POLL_S: Final = 0.25
 _SHORTEST_LIFE_S: Final = 5
 _RUNNING: Final = ("starting", "processing")
+_FAILED: Final = ("failed", "canceled", "aborted")
 _DOMAIN: Final = ".replicate.com"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -116,7 +117,7 @@ class Predictions(msgspec.Struct, frozen=True):
         if not 200 <= work.head.status < 300:
             return None
         prediction = _read(work)
-        if streamed and prediction.urls.stream and prediction.status not in ("failed", "canceled"):
+        if streamed and prediction.urls.stream and prediction.status not in _FAILED:
             return Step(self._stream(prediction.urls.stream))
         if prediction.status not in _RUNNING:
             return None

@@ -201,3 +201,9 @@ def test_behind_a_proxy_of_ones_own_only_the_proxy_is_trusted() -> None:
 def test_a_whole_prediction_is_an_event_of_one_line() -> None:
     told = steps().event(HttpResponse(HttpHead(200, {}), b'{\n "id":\r\n "a"}'))
     assert told == b'event: prediction\ndata: {  "id":   "a"}\n\n'
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled", "aborted"])
+def test_nobody_listens_to_what_has_failed(status: str) -> None:
+    failed = work(status, stream="https://stream.replicate.com/x")
+    assert steps().after(failed, 0, streamed=True) is None
