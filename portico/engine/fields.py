@@ -3,6 +3,7 @@ upstream.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 from portico.engine import explaining, settle
@@ -12,6 +13,8 @@ from portico.errors import GatewayError, MethodNotAllowed
 from portico.types.call import Call
 from portico.types.http import Headers
 
+_MAX_LISTED = 64
+_MAX_LIST_BYTES = 4096
 _UPSTREAM_ID = b"x-upstream-request-id: "
 _ANYWAY = {
     b"content-type": b"content-type: ",
@@ -109,7 +112,7 @@ def served(call: Call, by: Served, headers: Headers) -> bytes:
         if cost is not None:
             lines += b"x-portico-cost-usd: %b\r\n" % usd(cost)
     if call.dropped_params:
-        lines += b"x-portico-dropped-params: %b\r\n" % ", ".join(call.dropped_params).encode()
+        lines += b"x-portico-dropped-params: %b\r\n" % _listed(call.dropped_params)
     if call.explained:
         lines += explaining.field_line(call.explained)
     return lines
@@ -157,6 +160,13 @@ def of_error(error: GatewayError) -> bytes:
 @lru_cache(maxsize=1024)
 def _deployment_line(id: str) -> bytes:
     return b"x-portico-deployment: %b\r\n" % header_text(id)
+
+
+def _listed(names: Sequence[str]) -> bytes:
+    """Names that a client may have chosen, and any number of them, within what a head may hold."""
+    shown = b", ".join(map(header_text, names[:_MAX_LISTED]))[:_MAX_LIST_BYTES]
+    left = len(names) - _MAX_LISTED
+    return shown if left <= 0 else b"%b, and %d more" % (shown, left)
 
 
 def header_text(text: str) -> bytes:

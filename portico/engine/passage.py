@@ -395,7 +395,7 @@ def _translated(
     call.dropped_params = dropped.names
     body = _written(call, deployment, provider, asked, home, dropped)
     if dropped.names and (wanted := filled(call, asked, dropped.names)) is not asked:
-        dropped.names.clear()
+        dropped.forget()
         body = _written(call, deployment, provider, wanted, home, dropped)
     context = _context(call, asked)
     custom_tools = custom_names(asked)

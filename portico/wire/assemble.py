@@ -16,6 +16,7 @@ from portico.types.chat import (
     Block,
     ChatResponse,
     Choice,
+    Citation,
     DataSource,
     JsonObject,
     Refusal,
@@ -124,7 +125,12 @@ class _ChoiceParts:
             self.logprobs = {}
         for key, tokens in more.items():
             held = self.logprobs.get(key)
-            self.logprobs[key] = [*held, *tokens] if held and tokens else held or tokens
+            if not isinstance(tokens, list):
+                self.logprobs[key] = held or tokens
+            elif isinstance(held, list):
+                held += tokens
+            else:
+                self.logprobs[key] = list(tokens)
 
     def choice(self, index: int) -> Choice:
         finish = self.finish or Finish(stop="error")
@@ -153,6 +159,7 @@ class _BlockParts:
         block = self._block
         texts: list[str] = []
         data: list[str] = []
+        citations: list[Citation] = []
         for delta in self._deltas:
             match delta:
                 case TextDelta() | ThinkingDelta() | ArgumentsDelta():
@@ -166,12 +173,11 @@ class _BlockParts:
                     if isinstance(block, Text | Thinking | ToolCall):
                         block = msgspec.structs.replace(block, state=state)
                 case CitationDelta(_, citation):
-                    if isinstance(block, Text):
-                        block = msgspec.structs.replace(
-                            block, citations=(*block.citations, citation)
-                        )
+                    citations.append(citation)
                 case _:
                     assert_never(delta)
+        if citations and isinstance(block, Text):
+            block = msgspec.structs.replace(block, citations=(*block.citations, *citations))
         return _grown(block, "".join(texts), "".join(data))
 
 

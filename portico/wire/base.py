@@ -30,14 +30,20 @@ class Unsupported(Protocol):
 class Dropped:
     """Goes on without, and remembers: `names` is what `x-portico-dropped-params` shows."""
 
-    __slots__ = ("names",)
+    __slots__ = ("_known", "names")
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self._known: set[str] = set()  # a client may send a hundred thousand fields
 
     def __call__(self, field: str, dialect: str, /) -> None:
-        if field not in self.names:
+        if field not in self._known:
+            self._known.add(field)
             self.names.append(field)
+
+    def forget(self) -> None:
+        self.names.clear()
+        self._known.clear()
 
 
 def refuse(field: str, dialect: str, /) -> None:

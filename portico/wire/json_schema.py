@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from portico.types.chat import JsonObject, ResponseFormat
+from portico.wire.json_io import encode
 
 MAX_INLINE_DEPTH: Final = 16
 """How deep a recursive `$ref` is written out before it becomes "any object"."""
@@ -19,9 +20,13 @@ MAX_INLINE_DEPTH: Final = 16
 MAX_INLINED: Final = 500
 """How many references of one schema are written out: they may multiply."""
 
+MAX_INLINED_BYTES: Final = 256 * 1024
+"""How much of a schema is written out so: what is named once may be large, and named often."""
+
 MAX_INLINED_AT: Final = 32
 """How deep in a schema references are still written out: what they name may be deep itself."""
 
+_MAX_REF: Final = 1024
 _IN_PROPERTIES: Final = ("properties", "$defs", "definitions", "patternProperties")
 _IN_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _IN_SCHEMAS: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
@@ -79,7 +84,8 @@ class _Narrowing:
         self._rules = rules
         self._inlined_count = 0
         self._depth = 0
-        self.dropped: list[str] = []
+        self._inlined_bytes = 0
+        self.dropped: dict[str, None] = {}
 
     def root(self, schema: JsonObject) -> JsonObject:
         """The top as an object: alternatives of objects are merged, none of their keys required."""
@@ -143,12 +149,17 @@ class _Narrowing:
     def _inlined(self, schema: JsonObject, refs: int) -> Any:
         target = _resolve(self._root, schema["$ref"])
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        self._inlined_count += 1
-        is_too_much = self._inlined_count > MAX_INLINED or self._depth > MAX_INLINED_AT
-        if target is None or refs >= MAX_INLINE_DEPTH or is_too_much:
+        if target is None or refs >= MAX_INLINE_DEPTH or not self._may_inline(target):
             self._drop("$ref")
             return self.schema({"type": "object", **beside}, refs)
         return self.schema({**_object(target), **beside}, refs + 1)
+
+    def _may_inline(self, target: Any) -> bool:
+        if self._inlined_count >= MAX_INLINED or self._depth > MAX_INLINED_AT:
+            return False
+        self._inlined_count += 1
+        self._inlined_bytes += len(encode(target))
+        return self._inlined_bytes <= MAX_INLINED_BYTES
 
     def _types(self, types: list[Any]) -> JsonObject:
         named = [type for type in types if type != "null"]
@@ -180,8 +191,7 @@ class _Narrowing:
         schema["type"] = "string"
 
     def _drop(self, keyword: str) -> None:
-        if keyword not in self.dropped:
-            self.dropped.append(keyword)
+        self.dropped[keyword] = None
 
 
 def _word(value: Any) -> str:
@@ -192,7 +202,7 @@ def _word(value: Any) -> str:
 
 def _resolve(root: JsonObject, ref: Any) -> Any:
     """A local reference such as `#/$defs/Node`; `None` for others and for what is not there."""
-    if not isinstance(ref, str) or not ref.startswith("#"):
+    if not isinstance(ref, str) or not ref.startswith("#") or len(ref) > _MAX_REF:
         return None
     value: Any = root
     for part in ref[1:].split("/"):
@@ -214,11 +224,10 @@ def _merged(schema: JsonObject, keyword: str, options: list[Any]) -> JsonObject:
             for name, inner in _object(option.get("properties")).items():
                 properties.setdefault(name, inner)
             if keyword == "allOf":
-                names = _list(option.get("required"))
-                required += [name for name in names if name not in required]
+                required += _list(option.get("required"))
     merged["properties"] = properties
     if required:
-        merged["required"] = required
+        merged["required"] = list(dict.fromkeys(n for n in required if isinstance(n, str)))
     return merged
 
 

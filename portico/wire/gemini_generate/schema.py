@@ -6,10 +6,12 @@ as strings, `propertyOrdering`. The other way round is not needed: the API takes
 (https://ai.google.dev/gemini-api/docs/structured-output#limitations).
 """
 
+import re
 from typing import Any, Final
 
 from portico.types.chat import JsonObject
 
+_COUNT: Final = re.compile(r"[0-9]{1,18}")
 _COUNTS: Final = frozenset(
     {"minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength"}
 )
@@ -33,7 +35,7 @@ def to_json_schema(schema: Any) -> Any:
                 written[key] = to_json_schema(value)
             case "anyOf" | "any_of" if isinstance(value, list):
                 written["anyOf"] = [to_json_schema(option) for option in value]
-            case _ if key in _COUNTS and isinstance(value, str) and value.isdecimal():
+            case _ if key in _COUNTS and isinstance(value, str) and _COUNT.fullmatch(value):
                 written[key] = int(value)
             case _:
                 written[key] = value
@@ -44,7 +46,7 @@ def to_json_schema(schema: Any) -> Any:
 
 def _ordered(properties: JsonObject, names: Any) -> JsonObject:
     listed = names if isinstance(names, list) else ()
-    first = [name for name in listed if isinstance(name, str) and name in properties]
+    first = dict.fromkeys(n for n in listed if isinstance(n, str) and n in properties)
     order = [*first, *(name for name in properties if name not in first)]
     return {name: to_json_schema(properties[name]) for name in order}
 

@@ -6,6 +6,7 @@ the end of the body, and some models give a finish reason in every chunk; so fin
 known when the body is closed. Survived: usage-only chunks, blocked prompts, errors at any point.
 """
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -167,8 +168,9 @@ class GenerateStreamReader:
             return
         if not self._is_started:
             self._start(chunk, events)
+        whole = _decoded_once(payload)
         for i, candidate in enumerate(chunk.candidates or ()):
-            self._read_candidate(candidate, i, payload, events)
+            self._read_candidate(candidate, i, whole, events)
         self._blocked = block_reason(chunk.prompt_feedback) or self._blocked
         if chunk.usage_metadata is not None and (usage := normal(chunk.usage_metadata)) is not None:
             events.append(UsageUpdate(usage))
@@ -187,7 +189,11 @@ class GenerateStreamReader:
         )
 
     def _read_candidate(
-        self, candidate: _Candidate, place: int, payload: bytes, events: list[Event]
+        self,
+        candidate: _Candidate,
+        place: int,
+        whole: Callable[[], JsonObject],
+        events: list[Event],
     ) -> None:
         reader = self._candidates.get(candidate.index)
         if reader is None:
@@ -197,7 +203,9 @@ class GenerateStreamReader:
             for i, part in enumerate(candidate.content.parts or ()):
                 if reader.goes_on(part, events):
                     continue
-                raw = {} if is_plain(part) else _raw_part(payload, place, i)
+                raw: JsonObject = {}
+                if not is_plain(part):
+                    raw = camel(whole()["candidates"][place]["content"]["parts"][i])
                 reader.read(part, raw, f"candidates[{place}].content.parts[{i}]", events)
         if candidate.logprobs_result is not None:
             reader.read_logprobs(candidate.logprobs_result, events)
@@ -223,6 +231,13 @@ class GenerateStreamReader:
         events.append(StreamError(error))
 
 
-def _raw_part(payload: bytes, candidate: int, part: int) -> JsonObject:
-    raw: JsonObject = decode_object(payload)["candidates"][candidate]["content"]["parts"][part]
-    return camel(raw)
+def _decoded_once(payload: bytes) -> Callable[[], JsonObject]:
+    """Few chunks need it; those that do may need it for each of a thousand parts."""
+    held: list[JsonObject] = []
+
+    def whole() -> JsonObject:
+        if not held:
+            held.append(decode_object(payload))
+        return held[0]
+
+    return whole

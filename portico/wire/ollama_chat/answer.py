@@ -124,7 +124,12 @@ def read_time(moment: str | None) -> int | None:
 
 
 def write_time(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A provider may have said any number: what is no date of ours is the first of 1970."""
+    try:
+        when = datetime.fromtimestamp(moment, UTC)
+    except (ValueError, OverflowError, OSError):
+        when = datetime.fromtimestamp(0, UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def done_reason(stop: StopReason, native: str | None, *, is_own: bool) -> str:

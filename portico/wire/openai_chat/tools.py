@@ -150,7 +150,11 @@ def read_tool_choice(choice: Any) -> ToolChoice | None:
     if isinstance(choice, dict):
         allowed = choice.get("allowed_tools")
         if isinstance(allowed, dict):
-            names = tuple(filter(None, map(_name_of, allowed.get("tools") or ())))
+            tools = allowed.get("tools")
+            if not isinstance(tools, list):
+                path = "tool_choice.allowed_tools.tools"
+                raise MalformedError("expected an array of tools", path)
+            names = tuple(filter(None, map(_name_of, tools)))
             mode = "required" if allowed.get("mode") == "required" else "auto"
             return ToolChoice(mode, names)
         name = _name_of(choice)

@@ -181,13 +181,13 @@ def write_response(
 
 def _with_rest(output: list[JsonObject], items: list[list[Any]] | None) -> list[JsonObject]:
     """Items of this dialect keep their ids and what else they came with."""
-    if items is None or [item["type"] for item in output] != [type for type, _, _ in items]:
+    if items is None or [item.get("type") for item in output] != [type for type, _, _ in items]:
         return output
     return [_home_again(item, rest) for item, (_, _, rest) in zip(output, items, strict=True)]
 
 
 def _home_again(item: JsonObject, rest: JsonObject) -> JsonObject:
-    if item["type"] != "reasoning":
+    if item.get("type") != "reasoning":
         return {**item, **rest}
     return rest if reasoning_text(rest, "") == reasoning_text(item, "") else item
 
@@ -291,20 +291,21 @@ class OutputWriter:
     def write(self, content: tuple[Block, ...], logprobs: JsonObject | None) -> list[JsonObject]:
         output: list[JsonObject] = []
         parts: list[JsonObject] | None = None
+        first: list[JsonObject] | None = None
         for block in content:
             if isinstance(block, Text | Refusal):
                 if parts is None:
                     item = self.message()
                     parts = item["content"] = []
+                    first = first or parts
                     output.append(item)
                 parts.append(self.part(block))
                 continue
             parts = None
             output += self.items(block)
         tokens = (logprobs or {}).get("content")
-        first = next((item for item in output if item["type"] == "message"), None)
-        if tokens and first is not None:
-            first["content"][0]["logprobs"] = tokens
+        if tokens and first:
+            first[0]["logprobs"] = tokens
         return output
 
     def id(self, prefix: str) -> str:
