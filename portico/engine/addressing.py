@@ -3,7 +3,9 @@
 from portico.engine.snapshot import Target
 from portico.errors import NotSupported
 from portico.providers import anthropic, cohere, gemini, ollama, openai_compatible
+from portico.providers.addresses import ANTHROPIC_FORWARDED
 from portico.providers.base import Preparer, Task
+from portico.providers.heads import TRACE, SteadyHead
 from portico.types.call import Call
 from portico.types.http import HttpRequest
 
@@ -12,12 +14,15 @@ def address(
     call: Call, target: Target, task: Task, body: bytes, stream_types: tuple[bytes, ...]
 ) -> HttpRequest:
     """Address and credential: the provider's own module where it has one, else the usual way."""
+    timeouts = call.timeouts or call.route.timeouts
+    steady = target.steady_heads.get(task)
+    if steady is not None and steady.fits(target.credential, call.request.headers):
+        return steady.request(body, timeouts)
     deployment = target.addressed(task.dialect)
     provider = deployment.provider
-    timeouts = call.timeouts or call.route.timeouts
     preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
     if preparer is not None:
-        return preparer.prepare(
+        made = preparer.prepare(
             deployment,
             task,
             body,
@@ -26,6 +31,12 @@ def address(
             forwarded=call.request.headers,
             timeouts=timeouts,
         )
+        varies_by = _STEADY.get(preparer)
+        if varies_by is not None:
+            steady = SteadyHead(made, target.credential, varies_by)
+            if steady.fits(target.credential, call.request.headers):
+                target.steady_heads[task] = steady
+        return made
     path = task.path or PATHS.get(task.dialect)
     if path is None:
         raise NotSupported(
@@ -35,6 +46,15 @@ def address(
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
     return HttpRequest(provider.origin, head, body, timeouts, stream_types)
 
+
+_STEADY: dict[Preparer, tuple[bytes, ...]] = {
+    anthropic: ANTHROPIC_FORWARDED,
+    cohere: TRACE,
+    gemini: TRACE,
+    ollama: ANTHROPIC_FORWARDED,
+}
+"""Whose heads follow from deployment, task and credential alone, unless the client sends one of
+these fields; and whose bodies go as they are."""
 
 _USUAL: dict[str, Preparer] = {
     "anthropic_messages": anthropic,

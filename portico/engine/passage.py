@@ -12,6 +12,8 @@ Tokens of a prompt are counted by providers that can; whoever cannot raises `Not
 
 import time
 from collections.abc import Callable
+from functools import cache
+from types import ModuleType
 
 import msgspec
 
@@ -436,22 +438,29 @@ def _translated(
 def _speakers(
     call: Call, deployment: Deployment, spoken: str
 ) -> tuple[ProviderDialect, ClientDialect]:
-    """The dialects of both sides; they are loaded when the first call needs a translation."""
-    from portico.wire.table import CLIENT_DIALECTS, CLIENT_SHAPES, PROVIDER_DIALECTS
-
+    """The dialects of both sides."""
+    table = _dialects()
     endpoint = call.endpoint
-    provider = PROVIDER_DIALECTS.get(spoken)
+    provider = table.PROVIDER_DIALECTS.get(spoken)
     client = None
     if endpoint.shape is not None:
-        client = CLIENT_SHAPES.get(endpoint.shape)
+        client = table.CLIENT_SHAPES.get(endpoint.shape)
     elif endpoint.operation in ("chat", "response"):
-        client = CLIENT_DIALECTS.get(endpoint.dialect)
+        client = table.CLIENT_DIALECTS.get(endpoint.dialect)
     if provider is None or client is None:
         raise NotSupported(
             f"{deployment.id} speaks {spoken}, which does not offer "
             f"{endpoint.path}; ask for a model of another provider."
         )
     return provider, client
+
+
+@cache
+def _dialects() -> ModuleType:
+    """They are loaded when the first call needs a translation."""
+    from portico.wire import table
+
+    return table
 
 
 def _asked(call: Call, client: ClientDialect, conversations: Conversations) -> ChatRequest:

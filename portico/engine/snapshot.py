@@ -19,7 +19,8 @@ from portico.policy.limits import RateWindow
 from portico.policy.pricing import PriceTable
 from portico.providers import openai_compatible
 from portico.providers.auth import static_credential
-from portico.providers.base import Preparer
+from portico.providers.base import Preparer, Task
+from portico.providers.heads import SteadyHead
 from portico.providers.table import preparer_of
 from portico.routing.health import Credential, DeploymentState, carry_over
 from portico.routing.hedging import Hedge
@@ -50,6 +51,7 @@ class Target:
         "held",
         "model_json",
         "prices",
+        "steady_heads",
     )
 
     def __init__(
@@ -70,6 +72,7 @@ class Target:
         self._spoken.update((one, one) for one in speaks)
         self._prefixes: dict[str, bytes] = {}
         self._preparers: dict[str, Preparer | None] = {}
+        self.steady_heads: dict[Task, SteadyHead] = {}
 
     def dialect_for(self, client: str) -> str:
         """The dialect to ask in for a client of this one: its own where that is offered, the one

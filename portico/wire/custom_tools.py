@@ -29,11 +29,14 @@ _TEXT_INPUT: Final[JsonObject] = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def custom_names(request: ChatRequest) -> frozenset[str]:
     """The names of a request's custom tools; without any there is nothing to restore."""
-    return frozenset(tool.name for tool in request.tools if isinstance(tool, CustomTool))
+    if not request.tools:
+        return _NONE
+    return frozenset([tool.name for tool in request.tools if isinstance(tool, CustomTool)])
 
 
 def wrap(request: ChatRequest, dialect: str, unsupported: Unsupported) -> ChatRequest:

@@ -73,7 +73,8 @@ class ServerLimits(Section, frozen=True, kw_only=True):
         float,
         Meta(
             description="Longest wait in line, as a share of what calls take at the time: whoever "
-            "would wait longer is refused at once. More takes in bursts, less keeps answers prompt.",
+            "would wait longer is refused at once. More takes in bursts, less keeps answers "
+            "prompt.",
             gt=0,
             le=100,
         ),

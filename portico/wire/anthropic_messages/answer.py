@@ -93,9 +93,7 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
         if plain is not None and plain.type != "error":
             content = blocks_of(plain.content, "content", home)
             usage = None if plain.usage is None else normal(plain.usage)
-            held = {field: getattr(plain, field) for field in STOP_FIELDS}
-            rest = {key: value for key, value in held.items() if value is not msgspec.UNSET}
-            return _answer(plain, content, usage, rest)
+            return _answer(plain, content, usage, _stop_fields(plain))
         raw = decode_object(body)
         if raw.get("type") == "error":
             raise error_of(raw.get("error"), 200, {})
@@ -107,12 +105,23 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
     return _answer(answer, content, usage, unknown(raw, _KNOWN))
 
 
+def _stop_fields(plain: _Plain) -> JsonObject:
+    unset = msgspec.UNSET
+    if plain.stop_details is plain.container is plain.context_management is unset:
+        return {}
+    held = {field: getattr(plain, field) for field in STOP_FIELDS}
+    return {field: value for field, value in held.items() if value is not unset}
+
+
 def _answer(
     answer: _Plain | _Answer, content: tuple[Block, ...], usage: Usage | None, rest: JsonObject
 ) -> ChatResponse:
+    extra: JsonObject | None = None
+    if rest:
+        extra = {key: rest.pop(key) for key in STOP_FIELDS if rest.get(key) is not None}
     choice = Choice(
         content=content,
-        extra={key: rest.pop(key) for key in STOP_FIELDS if rest.get(key) is not None} or None,
+        extra=extra or None,
         stop=STOPS.get(answer.stop_reason or "", "other"),
         native_stop=answer.stop_reason,
         stop_sequence=answer.stop_sequence,

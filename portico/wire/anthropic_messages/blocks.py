@@ -133,6 +133,8 @@ def read_content(
 
 def blocks_of(shapes: list[KnownBlock], path: str, home: Home | None = None) -> tuple[Block, ...]:
     """The same for content that is decoded already."""
+    if len(shapes) == 1 and type(shapes[0]) is _Text:  # what most answers are
+        return (_read_text(shapes[0]),)
     return _told([_read(shape, f"{path}[{i}]", home) for i, shape in enumerate(shapes)])
 
 
@@ -163,9 +165,8 @@ def read_block(block: Any, path: str, home: Home | None = None) -> Block:
 
 def _read(block: msgspec.Struct, path: str, home: Home | None) -> Block:
     match block:
-        case _Text(text, citations, cache_control):
-            read = tuple(map(read_citation, citations)) if citations else ()
-            return Text(text, read, read_cache(cache_control))
+        case _Text():
+            return _read_text(block)
         case _ToolUse(id, name, input):
             arguments = compact(input) if input else ""
             return ToolCall(id, name, arguments, cache=read_cache(block.cache_control))
@@ -188,6 +189,13 @@ def _read(block: msgspec.Struct, path: str, home: Home | None) -> Block:
             return Document(_read_source(source, path), title, context, cite, cache)
         case _:
             raise AssertionError(block)
+
+
+def _read_text(block: _Text) -> Text:
+    if not block.citations and block.cache_control is None:
+        return Text(block.text)
+    read = tuple(map(read_citation, block.citations or ()))
+    return Text(block.text, read, read_cache(block.cache_control))
 
 
 def own_state(data: str, home: Home | None) -> ProviderState:

@@ -191,18 +191,30 @@ def write_response(
 def _write_choice(
     choice: Choice, unsupported: Unsupported, is_own: bool, legacy: bool
 ) -> JsonObject:
-    has = frozenset([str(block.__struct_config__.tag) for block in choice.content])
     written: JsonObject = {
         "index": choice.index,
         "message": write_answer(choice.content, unsupported, is_legacy=legacy),
         "logprobs": choice.logprobs,
         "finish_reason": finish_reason(
-            choice.stop, choice.native_stop, is_own=is_own, has=has, is_legacy=legacy
+            choice.stop,
+            choice.native_stop,
+            is_own=is_own,
+            has=_kinds(choice.content),
+            is_legacy=legacy,
         ),
     }
     if is_own and choice.extra:
         written.update(choice.extra)
     return written
+
+
+_TEXT_ALONE: Final = frozenset({"text"})
+
+
+def _kinds(content: tuple[Block, ...]) -> frozenset[str]:
+    if len(content) == 1 and type(content[0]) is Text:
+        return _TEXT_ALONE
+    return frozenset([str(block.__struct_config__.tag) for block in content])
 
 
 def write_usage(usage: Usage) -> JsonObject | None:
@@ -238,6 +250,8 @@ def write_answer(
     content: tuple[Block, ...], unsupported: Unsupported, *, is_legacy: bool
 ) -> JsonObject:
     """The message of an answer to a client."""
+    if len(content) == 1 and isinstance(only := content[0], Text) and not only.citations:
+        return {"role": "assistant", "content": only.text, "refusal": None}
     texts: list[str] = []
     length = 0
     calls: list[JsonObject] = []
