@@ -10,6 +10,7 @@ from tests.harness import (
     CHAT,
     SSE_HEAD,
     Received,
+    Running,
     Script,
     Wire,
     chat,
@@ -182,23 +183,25 @@ def test_an_error_that_everybody_would_give_is_not_waited_for(tmp_path: Path) ->
 
 
 class Crowded:
-    """A good provider that takes its time, and notes how many it served at once."""
+    """A good provider that takes its time, and notes how many places of it are taken."""
 
-    def __init__(self) -> None:
-        self.here = self.most = 0
+    def __init__(self, deployment: str) -> None:
+        self.deployment = deployment
+        self.running: Running | None = None
+        self.most = 0
 
     async def __call__(self, wire: Wire, request: Received) -> None:
-        self.here += 1
-        self.most = max(self.most, self.here)
+        assert self.running is not None
+        state = self.running.app.gateway.snapshot.states[self.deployment]
+        self.most = max(self.most, state.in_flight)
         await asyncio.sleep(0.15)
-        self.here -= 1
         await good(wire, request)
 
 
 @BOTH_MODES
 def test_second_copies_keep_to_the_limits_of_deployments(streamed: bool, tmp_path: Path) -> None:
     async def play() -> None:
-        crowded = Crowded()
+        crowded = Crowded("up1/real-1")
         async with (
             upstream(after(0.2, good)) as first,
             upstream(crowded) as second,
@@ -206,6 +209,7 @@ def test_second_copies_keep_to_the_limits_of_deployments(streamed: bool, tmp_pat
             text = config(first.url, second.url, attempts=2, route=SOON)
             limit = "models: [real-1], max_concurrent_requests: 1"
             async with gateway(tmp_path, text.replace("models: [real-1]", limit)) as running:
+                crowded.running = running
                 # The same moment for all: each second copy is chosen before any has begun.
                 calls = [running.ask(http(chat(stream=streamed))) for _ in range(8)]
                 answers = await asyncio.gather(*calls)
@@ -219,11 +223,12 @@ def test_second_copies_keep_to_the_limits_of_deployments(streamed: bool, tmp_pat
 
 def test_calls_that_may_be_hedged_keep_to_the_limits_of_deployments(tmp_path: Path) -> None:
     async def play() -> None:
-        crowded = Crowded()
+        crowded = Crowded("up0/real-0")
         async with upstream(crowded) as provider:
             text = config(provider.url, attempts=2, route=", hedge: {after: 5, budget: 1}")
             limit = "models: [real-0], max_concurrent_requests: 2"
             async with gateway(tmp_path, text.replace("models: [real-0]", limit)) as running:
+                crowded.running = running
                 answers = await asyncio.gather(*(running.ask(http(chat())) for _ in range(8)))
                 assert sorted(one.status for one in answers) == [200] * 2 + [429] * 6
                 assert crowded.most == 2
