@@ -22,6 +22,9 @@ _HEADERS = {
 }
 
 
+_STREAMS = {"sse": "text/event-stream", "lines": "application/x-ndjson"}
+
+
 def build_control_plane() -> Starlette:
     return Starlette(routes=[Route("/docs", _docs), Route("/openapi.json", _openapi)])
 
@@ -42,7 +45,7 @@ def openapi() -> dict[str, Any]:
         if endpoint.binary:
             kinds = {"audio/mpeg": {"schema": {"type": "string", "format": "binary"}}}
         elif endpoint.streams:
-            kinds["text/event-stream"] = {"schema": {"type": "string"}}
+            kinds[_STREAMS[endpoint.framing]] = {"schema": {"type": "string"}}
         body: dict[str, Any] = {"type": "object"}
         parameters = _parameters(address)
         if not parameters:

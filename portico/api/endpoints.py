@@ -7,9 +7,6 @@ from portico.types.call import InferenceEndpoint
 PREFIXES = ("/v1", "", "/openai/v1")
 """Inference paths answer under each of these."""
 
-OLLAMA_TAG = ":latest"
-"""Ollama's clients add it to a name without a tag, and look for it in lists of models."""
-
 INFERENCE: tuple[InferenceEndpoint, ...] = (
     InferenceEndpoint(
         name="chat_completions",
@@ -152,7 +149,6 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         streams=True,
         framing="lines",
         streams_unless_told=True,
-        idle_tag=OLLAMA_TAG,
         summary="Ollama's chat; streamed unless `stream` is false.",
     ),
     InferenceEndpoint(
@@ -164,7 +160,6 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         streams=True,
         framing="lines",
         streams_unless_told=True,
-        idle_tag=OLLAMA_TAG,
         summary="Ollama's answer to one prompt; streamed unless `stream` is false.",
     ),
     InferenceEndpoint(
@@ -173,7 +168,6 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         operation="embedding",
         dialect="ollama_chat",
         shape="ollama_embed",
-        idle_tag=OLLAMA_TAG,
         summary="Vectors for texts, as Ollama's clients ask for them.",
     ),
     InferenceEndpoint(
@@ -182,7 +176,6 @@ ROOTED: tuple[InferenceEndpoint, ...] = (
         operation="embedding",
         dialect="ollama_chat",
         shape="ollama_embeddings",
-        idle_tag=OLLAMA_TAG,
         summary="One vector for one text, as Ollama's older clients ask for it.",
     ),
 )
@@ -346,6 +339,7 @@ PAGES: tuple[Page, ...] = (
         "Takes the telemetry of Anthropic's clients, and forgets it.",
         method="POST",
     ),
+    Page("root", "/", "open", "A word that it runs."),
     Page("health", "/health", "open", "Is the process up?"),
     Page("health_live", "/health/live", "open", "Liveness: the event loop turns."),
     Page("health_ready", "/health/ready", "open", "Readiness: may traffic be sent here?"),

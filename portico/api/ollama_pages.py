@@ -15,7 +15,6 @@ import msgspec
 
 from portico.api import replies
 from portico.api.dispatch import Handler
-from portico.api.endpoints import OLLAMA_TAG
 from portico.catalog.models import find_model
 from portico.catalog.providers import provider_rows
 from portico.engine import admission
@@ -75,7 +74,7 @@ class OllamaPages:
         name = _asked_name(request.body)
         route = snapshot.resolve(name)
         if route is None:
-            name = name.removesuffix(OLLAMA_TAG)
+            name = name.removesuffix(admission.IDLE_TAG)
             route = snapshot.resolve(name)
         if route is None or not access.may_use(principal, name):
             raise ModelNotFound(
@@ -111,7 +110,7 @@ def _asked_name(body: bytes) -> str:
 
 
 def _summary(id: str, owner: str, created: int) -> dict[str, Any]:
-    name = id if ":" in id else id + OLLAMA_TAG
+    name = id if ":" in id else id + admission.IDLE_TAG
     return {
         "name": name,
         "model": name,

@@ -28,6 +28,10 @@ from portico.types.secret import mask
 from portico.wire import conversation
 
 FALLBACKS = b"x-portico-fallbacks"
+IDLE_TAG = ":latest"
+"""Ollama's clients append it to a name without a tag, at every endpoint; where no model is called
+so, it means nothing.
+"""
 PRIORITY = b"x-portico-priority"
 MAX_PRIORITY = 100
 MAX_USER = 256
@@ -114,8 +118,8 @@ def choose_route(
                 code="missing_model",
             )
     route = snapshot.resolve(name)
-    if route is None and endpoint.idle_tag:
-        name = name.removesuffix(endpoint.idle_tag)
+    if route is None and name.endswith(IDLE_TAG):
+        name = name.removesuffix(IDLE_TAG)
         route = snapshot.resolve(name)
     if route is None:
         raise ModelNotFound(

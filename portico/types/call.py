@@ -38,8 +38,6 @@ class InferenceEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """How a stream is cut, unless the address says it."""
     streams_unless_told: bool = False
     """Is a request that says nothing of streaming one for a stream?"""
-    idle_tag: str = ""
-    """What clients append to names of models, and means nothing where no model has it."""
 
 
 class Addressed(msgspec.Struct, frozen=True):

@@ -91,6 +91,32 @@ def test_the_version_is_that_of_the_interface(tmp_path: Path) -> None:
     uvloop.run(play())
 
 
+def test_a_name_from_ollamas_list_is_good_everywhere(tmp_path: Path) -> None:
+    """Clients that found it there may go on with OpenAI's endpoints of the same address."""
+
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            said = {"messages": [{"role": "user", "content": "hi"}]}
+            for path in ("/v1/chat/completions", "/api/chat"):
+                answer = await running.ask(http({"model": "echo:latest", **said}, path=path))
+                assert answer.status == 200
+            answer = await running.ask(
+                http({"model": "mine:8b:latest", **said}, path="/api/chat", key=NARROW)
+            )
+            assert answer.status == 403
+
+    uvloop.run(play())
+
+
+def test_the_root_says_that_it_runs(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, CONFIG) as running:
+            answer = await running.ask(http(path="/", method="GET", key=None))
+            assert (answer.status, answer.body[:8]) == (200, b"Portico ")
+
+    uvloop.run(play())
+
+
 def test_coheres_clients_get_coheres_list(tmp_path: Path) -> None:
     async def play() -> None:
         async with gateway(tmp_path, CONFIG) as running:
@@ -111,6 +137,7 @@ SHAPES: dict[str, tuple[str, dict[str, str], str]] = {
     "openai": ("/v1/models", {}, "id"),
     "anthropic": ("/v1/models", ANTHROPIC, "display_name"),
     "gemini": ("/v1beta/models", {}, "displayName"),
+    "cohere": ("/v1/models", {"x_fern_sdk_name": "cohere"}, "name"),
 }
 
 

@@ -64,6 +64,7 @@ OVER = line(**COUNTS)
 CALL = {"function": {"name": "f", "arguments": {"done": True, "error": "none"}}}
 TOLD = b'{"error":"the model ran away"}\n'
 
+NO_USE = Usage(input_tokens=0, output_tokens=0, requests=0)
 READ = Usage(input_tokens=7, output_tokens=3)
 LAST = chunk("", finish="STOP", used=3)
 FAILED = b'data: {"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}\n\n'
@@ -208,7 +209,7 @@ CASES = [
         "an error", OLLAMA, line("a") + TOLD + OVER, line("a"), usage=None, done=False, error=True
     ),
     Case("an error first", OLLAMA, TOLD, b"", usage=None, done=False, error=True, events=0),
-    Case("loaded", OLLAMA, line(done=True, done_reason="load"), usage=None, events=0),
+    Case("loaded", OLLAMA, line(done=True, done_reason="load"), usage=NO_USE, events=0),
     Case("nothing", OLLAMA, b"", usage=None, done=False, events=0),
 ]
 

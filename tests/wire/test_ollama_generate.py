@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -189,6 +190,13 @@ def test_the_answer_stands_beside_no_message() -> None:
         "eval_count": 3,
     }
     assert dropped.names == ["message.tool_calls"]
+
+
+@pytest.mark.parametrize("created", [10**20, -(10**20)])
+def test_a_time_that_no_calendar_has_breaks_nothing(created: int) -> None:
+    odd = msgspec.structs.replace(answer(Text("Hi")), created=created)
+    written = generate.write_response(odd, context=context(), unsupported=Dropped())
+    assert json.loads(written)["created_at"] == "1970-01-01T00:00:00Z"
 
 
 def streamed(*events: Event, ticks: tuple[int, ...] = ()) -> list[dict[str, Any]]:

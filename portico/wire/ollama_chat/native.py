@@ -20,6 +20,7 @@ _MARK: Final = re.compile(rb'"done"\s*:\s*true|"error"\s*:')
 
 class _Line(msgspec.Struct):
     done: bool = False
+    done_reason: str | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
     error: Any = None
@@ -42,7 +43,11 @@ def _look(line: bytes) -> _Line | None:
 
 
 def _usage(line: _Line) -> Usage | None:
-    """What counts nothing is left out: a prompt that was cached whole has no count."""
+    """What counts nothing is left out: a prompt that was cached whole has no count. To load a model
+    takes none.
+    """
+    if line.done_reason in ("load", "unload"):
+        return Usage(input_tokens=0, output_tokens=0, requests=0)
     if line.prompt_eval_count is None and line.eval_count is None:
         return None
     return Usage(
