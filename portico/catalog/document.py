@@ -115,5 +115,8 @@ def _remarks(row: ProviderRow) -> Iterable[str]:
     if row.instead_of_key:
         ways = (" and ".join(f"`{name}`" for name in way) for way in row.instead_of_key)
         yield f"Instead of a key: {', or '.join(ways)}."
+    if row.one_of_settings:
+        names = " or ".join(f"`{name}`" for name in row.one_of_settings)
+        yield f"It needs {names}."
     if row.notes:
         yield row.notes

@@ -69,6 +69,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cloud_credentials: bool = False
     settings: dict[str, tuple[str, ...]] = {}
     instead_of_key: tuple[tuple[str, ...], ...] = ()
+    one_of_settings: tuple[str, ...] = ()
     prices: tuple[str, ...] = ()
     notes: str = ""
 

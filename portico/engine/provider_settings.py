@@ -34,6 +34,7 @@ class SettingsOf:
             found = said.get(name) or _first(variables, environ)
             if found:
                 self._values[name] = found
+        self._check_one_of()
 
     @property
     def given(self) -> tuple[tuple[str, Secret], ...]:
@@ -73,6 +74,13 @@ class SettingsOf:
     def _part(self, name: str) -> str:
         """People give hosts as addresses."""
         return _SCHEME.sub("", self._values[name].reveal())
+
+    def _check_one_of(self) -> None:
+        wanted = self._row.one_of_settings
+        if wanted and not any(name in self._values for name in wanted):
+            settings = " or ".join(f"`settings.{name}`" for name in wanted)
+            variables = " or ".join(self._row.settings[name][0] for name in wanted)
+            raise ConfigError(f"{self._row.title} needs {settings}; give one, or set {variables}.")
 
     def _check_known(self, said: Mapping[str, Secret]) -> None:
         row = self._row

@@ -150,7 +150,8 @@ def _reason(body: bytes) -> str:
         answer = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    error = answer.get("error") or answer.get("code") or answer.get("Code")
+    names = ("error", "code", "Code", "errorCode")
+    error = next((answer[name] for name in names if answer.get(name)), None)
     if isinstance(error, dict):
         error = error.get("status") or error.get("code")
     return f" ({error})" if isinstance(error, str) and len(error) <= 80 else ""

@@ -18,6 +18,7 @@ from portico.http.tokens_azure import find_azure
 from portico.http.tokens_google import find_google
 from portico.http.tokens_oauth import find_databricks
 from portico.http.tokens_snowflake import find_snowflake
+from portico.http.tokens_watsonx import find_watsonx
 from portico.types.credential import Credential
 from portico.types.deployment import Provider
 
@@ -136,5 +137,7 @@ def find_source(
             return find_databricks(provider, pool=pool)
         case "snowflake":
             return find_snowflake(provider, pool=pool, read=read)
+        case "watsonx":
+            return find_watsonx(provider, environ, pool=pool)
         case _:
             return None

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from portico.errors import ConfigError
 from portico.http.base import Pool
 from portico.http.token_request import ask_json, seconds, text
 from portico.types.credential import AccessToken
@@ -57,14 +56,11 @@ class ClientToken:
         return AccessToken(token, now + (_HOUR_S if lifetime is None else lifetime))
 
 
-def find_databricks(provider: Provider, *, pool: Pool) -> ClientToken:
-    """Of a service principal."""
+def find_databricks(provider: Provider, *, pool: Pool) -> ClientToken | None:
+    """Of a service principal; `None` for a provider that is asked without a credential."""
     client_id, secret = provider.setting("client_id"), provider.setting("client_secret")
     if not client_id or not secret:
-        raise ConfigError(
-            f"the provider {provider.name} has no api_key and no `settings.client_id` with "
-            "`settings.client_secret`"
-        )
+        return None
     return ClientToken(
         pool,
         f"{provider.origin}/oidc/v1/token",

@@ -4,7 +4,6 @@ https://docs.snowflake.com/en/developer-guide/snowflake-rest-api/authentication 
 …/user-guide/oauth-custom (2026-11-23). A programmatic access token is neither: it is a key.
 """
 
-from portico.errors import ConfigError
 from portico.http.base import Pool
 from portico.http.rsa_keys import RsaKey, load_rsa_key
 from portico.http.token_request import Read, read_file
@@ -28,17 +27,17 @@ class KeyPairToken:
         return AccessToken(Secret(token), now + LIFETIME_S)
 
 
-def find_snowflake(provider: Provider, *, pool: Pool, read: Read) -> KeyPairToken | ClientToken:
+def find_snowflake(
+    provider: Provider, *, pool: Pool, read: Read
+) -> KeyPairToken | ClientToken | None:
+    """`None` for a provider that is asked without a credential."""
     user, key = provider.setting("user"), provider.setting("private_key")
     if user and key:
         account = provider.setting("account") or account_of(provider.origin.host)
         return KeyPairToken(account, user, _load(provider, key, read))
     client_id, refresh = provider.setting("client_id"), provider.setting("refresh_token")
     if not client_id or not refresh:
-        raise ConfigError(
-            f"the provider {provider.name} has no api_key, no `settings.user` with "
-            "`settings.private_key`, and no OAuth client"
-        )
+        return None
     return ClientToken(
         pool,
         f"{provider.origin}/oauth/token-request",

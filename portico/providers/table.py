@@ -17,6 +17,7 @@ from portico.providers import (
     snowflake,
     vertex_ai,
     voyage,
+    watsonx,
 )
 from portico.providers.base import Preparer
 from portico.types.deployment import Provider
@@ -38,6 +39,7 @@ PREPARERS: Final[dict[str, Preparer]] = {
     "snowflake": snowflake,
     "vertex_ai": vertex_ai,
     "voyage": voyage,
+    "watsonx": watsonx,
 }
 
 _OWN_DIALECTS: Final = frozenset({"openai_chat", "openai_embeddings", "openai_responses"})

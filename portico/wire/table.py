@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from portico.wire import bedrock_invoke, sagemaker_invoke
+from portico.wire import bedrock_invoke, sagemaker_invoke, watsonx_chat
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.base import ChatDialect, ClientDialect, ProviderDialect
 from portico.wire.bedrock_converse import dialect as bedrock_converse
@@ -27,6 +27,7 @@ _PROVIDERS_ONLY: Final[tuple[ProviderDialect, ...]] = (
     bedrock_invoke,
     replicate,
     sagemaker_invoke,
+    watsonx_chat,
 )
 
 CLIENT_DIALECTS: Final[dict[str, ClientDialect]] = {d.NAME: d for d in _BOTH}

@@ -8,6 +8,7 @@ from tests.wire import (
     simulated_invoke,
     simulated_replicate,
     simulated_sagemaker,
+    simulated_watsonx,
 )
 
 SIMULATED: Final[dict[str, Any]] = {
@@ -18,5 +19,6 @@ SIMULATED: Final[dict[str, Any]] = {
         simulated_invoke,
         simulated_replicate,
         simulated_sagemaker,
+        simulated_watsonx,
     )
 }

@@ -318,7 +318,7 @@ TAKE_PURPOSE = {
     "voyage_embed",
     "voyage_multimodal",
 }
-TAKE_NO_DIMENSIONS = {"huggingface_features", "snowflake_embed"}
+TAKE_NO_DIMENSIONS = {"huggingface_features", "snowflake_embed", "watsonx_embed"}
 
 
 def text_of(written: Any) -> Any:

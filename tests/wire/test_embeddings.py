@@ -159,6 +159,11 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         },
         ["input_type", "truncate", "seed"],
     ),
+    "watsonx_embed": (
+        {"model_id": "m", "inputs": ["one", "two"]},
+        {"model_id": "m", "inputs": ["one"]},
+        ["input_type", "dimensions", "truncate", "user", "seed"],
+    ),
     "snowflake_embed": (
         {"model": "m", "text": ["one", "two"]},
         {"model": "m", "text": ["one"]},
@@ -274,6 +279,15 @@ ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
             usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
         ),
     ),
+    "watsonx_embed": (
+        {
+            "model_id": "m-2",
+            "results": [{"embedding": [0.5, -0.25]}, {"embedding": [1.0, 0]}],
+            "created_at": "2026-11-23T12:00:00.000Z",
+            "input_token_count": 7,
+        },
+        EmbeddingResponse(dialect="watsonx_embed", vectors=VECTORS, model="m-2", usage=USED),
+    ),
     "snowflake_embed": (
         {
             "object": "list",
@@ -322,7 +336,14 @@ def test_pictures_of_cohere_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("name", EMBEDDING_DIALECTS)
 def test_an_answer_without_usage_is_an_answer(name: str) -> None:
-    unsaid = ("usage", "usageMetadata", "meta", "inputTextTokenCount", "prompt_eval_count")
+    unsaid = (
+        "input_token_count",
+        "usage",
+        "usageMetadata",
+        "meta",
+        "inputTextTokenCount",
+        "prompt_eval_count",
+    )
     body = ANSWERS[name][0]
     if isinstance(body, dict):
         body = {key: value for key, value in body.items() if key not in unsaid}

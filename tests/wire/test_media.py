@@ -58,6 +58,7 @@ FETCHED: dict[str, set[str]] = {
     "openai_chat": {"document", "audio"},
     "ollama_chat": {"image"},
     "sagemaker_invoke": {"document", "audio"},
+    "watsonx_chat": {"document", "audio"},
     "bedrock_converse": {"image", "document", "audio", "video"},
     "bedrock_invoke": {"image", "document"},
 }

@@ -59,6 +59,16 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         {"query": "q", "contexts": [{"text": "a"}], "top_k": 1},
         ["max_tokens_per_doc", "truncation", "priority"],
     ),
+    "watsonx_rerank": (
+        {"model_id": "m", "query": "q", "inputs": [{"text": "a"}, {"text": "b"}]},
+        {
+            "model_id": "cohere.rerank-v3-5:0",
+            "query": "q",
+            "inputs": [{"text": "a"}],
+            "parameters": {"truncate_input_tokens": 512, "return_options": {"top_n": 1}},
+        },
+        ["truncation", "priority"],
+    ),
     "bedrock_rerank": (
         {"query": "q", "documents": ["a", "b"]},
         {
@@ -125,6 +135,20 @@ ANSWERS: dict[str, tuple[Any, RerankResponse]] = {
             "messages": [],
         },
         RerankResponse(dialect="cloudflare_rerank", results=RANKED),
+    ),
+    "watsonx_rerank": (
+        {
+            "model_id": "cross-encoder/ms-marco-minilm-l-12-v2",
+            "results": [{"index": 0, "score": 0.25}, {"index": 1, "score": 0.9}],
+            "created_at": "2026-11-23T12:00:00.000Z",
+            "input_token_count": 26,
+        },
+        RerankResponse(
+            dialect="watsonx_rerank",
+            results=RANKED,
+            model="cross-encoder/ms-marco-minilm-l-12-v2",
+            usage=Usage(input_tokens=26, output_tokens=0),
+        ),
     ),
     "bedrock_rerank": (
         {"results": RESULTS},

@@ -138,7 +138,11 @@ FOREIGN = [(client, provider) for client in CLIENTS for provider in PROVIDERS if
 """A client of the provider's own dialect holds the signature bare, as it would without us."""
 
 
-WORDS_OF = {"bedrock_invoke": "anthropic_messages", "sagemaker_invoke": "openai_chat"}
+WORDS_OF = {
+    "bedrock_invoke": "anthropic_messages",
+    "sagemaker_invoke": "openai_chat",
+    "watsonx_chat": "openai_chat",
+}
 """Dialects that only wrap another, whose state is the other's: the home tells them apart."""
 
 

@@ -33,6 +33,7 @@ DIALECTS: dict[str, str] = {
         "ollama_chat",
         "replicate",
         "sagemaker_invoke",
+        "watsonx_chat",
     )
 }
 """What a provider may be said to speak."""

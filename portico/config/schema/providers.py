@@ -113,6 +113,9 @@ class ProviderSettings(Section, frozen=True, kw_only=True):
         Meta(description="Deployment space that a request belongs to, instead of `project_id`."),
     ] = None
     user: Annotated[NonEmpty | None, Meta(description="Whose key it is.")] = None
+    password: Annotated[
+        Secret, Meta(description="Password of `user`, where it is not a key that proves them.")
+    ] = Secret("")
     client_id: Annotated[
         NonEmpty | None, Meta(description="OAuth client that asks for access tokens.")
     ] = None

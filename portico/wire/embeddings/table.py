@@ -18,6 +18,7 @@ from portico.wire.embeddings import (
     titan,
     voyage,
     voyage_multimodal,
+    watsonx,
 )
 from portico.wire.embeddings.base import EmbeddingDialect, EmbeddingShape, NativeVectors
 
@@ -34,6 +35,7 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     ollama,
     sagemaker,
     snowflake,
+    watsonx,
 )
 
 EMBEDDING_SHAPES: Final[dict[str, EmbeddingShape]] = {
@@ -81,6 +83,7 @@ ERRORS_OF: Final = {
     ollama.NAME: "ollama_chat",
     sagemaker.NAME: "sagemaker_invoke",
     snowflake.NAME: "openai_chat",
+    watsonx.NAME: "watsonx_chat",
 }
 """The chat dialect that reads the errors of an embedding dialect's provider."""
 
@@ -89,6 +92,7 @@ _BY_CHAT: Final = {
     "cohere_chat": cohere.NAME,
     "ollama_chat": ollama.NAME,
     "sagemaker_invoke": sagemaker.NAME,
+    "watsonx_chat": watsonx.NAME,
 }
 _BY_TYPE: Final = {
     "huggingface": huggingface.NAME,

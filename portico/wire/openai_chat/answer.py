@@ -52,9 +52,10 @@ STOPS: Final[dict[str, StopReason]] = {
     "end_turn": "end",
     "max_tokens": "max_tokens",
     "stop_sequence": "stop_sequence",
+    "time_limit": "max_tokens",
 }
 """OpenAI's five, Mistral's `model_length` and `error`, DeepSeek's `insufficient_system_resource`,
-and what servers pass on from elsewhere."""
+watsonx's `time_limit`, and what servers pass on from elsewhere."""
 
 FINISH_REASONS: Final[dict[StopReason, str]] = {
     "end": "stop",

@@ -161,8 +161,9 @@ class ChatStreamReader:
         events.append(StreamEnd())
 
     def _fail_with(self, error: Any, events: list[Event]) -> None:
-        if isinstance(error, dict) and isinstance(error.get("error"), dict | str):
-            error = error["error"]
+        if isinstance(error, dict):
+            inner = error.get("error") or error.get("errors")
+            error = inner if isinstance(inner, dict | str | list) else error
         self._is_ended = True
         events.append(StreamError(error_of(error, 200, {})))
 

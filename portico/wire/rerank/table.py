@@ -3,10 +3,17 @@
 from typing import Final
 
 from portico.wire.embeddings.base import NativeVectors
-from portico.wire.rerank import bedrock, cloudflare, cohere, jina, voyage
+from portico.wire.rerank import bedrock, cloudflare, cohere, jina, voyage, watsonx
 from portico.wire.rerank.base import RerankDialect, RerankShape
 
-_ALL: Final[tuple[RerankDialect, ...]] = (cohere, jina, voyage, bedrock, cloudflare)
+_ALL: Final[tuple[RerankDialect, ...]] = (
+    cohere,
+    jina,
+    voyage,
+    bedrock,
+    cloudflare,
+    watsonx,
+)
 
 RERANK_SHAPES: Final[dict[str, RerankShape]] = {
     cohere.NAME: RerankShape(cohere.read_request, cohere.write_response),
@@ -24,6 +31,7 @@ ERRORS_OF: Final = {
     voyage.NAME: "openai_chat",
     bedrock.NAME: "bedrock_converse",
     cloudflare.NAME: "openai_chat",
+    watsonx.NAME: "watsonx_chat",
 }
 """The chat dialect that reads the errors of a rerank dialect's provider."""
 
@@ -34,4 +42,6 @@ def rerank_dialect(provider_type: str, chat_dialect: str) -> str:
     """What a deployment speaks when it is asked to rank: most compatible servers speak Cohere's."""
     if chat_dialect in ("bedrock_converse", "bedrock_invoke"):
         return bedrock.NAME
+    if chat_dialect == "watsonx_chat":
+        return watsonx.NAME
     return _BY_TYPE.get(provider_type, cohere.NAME)
