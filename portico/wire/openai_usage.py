@@ -25,7 +25,7 @@ class _OutputDetails(msgspec.Struct):
     image_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class UsageFields(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     input_tokens: int | None = None
@@ -48,12 +48,12 @@ class _Meta(msgspec.Struct):
 
 
 class _Response(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageFields | None = None
     service_tier: str | None = None
 
 
 class _Answer(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageFields | None = None
     service_tier: str | None = None
     meta: _Meta | None = None
     response: _Response | None = None
@@ -61,11 +61,11 @@ class _Answer(msgspec.Struct):
 
 
 class _XGroq(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageFields | None = None
 
 
 class _ChatAnswer(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: UsageFields | None = None
     service_tier: str | None = None
     x_groq: _XGroq | None = None
     """Where Groq's streams report it, unless asked for in OpenAI's way."""
@@ -89,7 +89,7 @@ def read_usage(body: bytes, operation: str = "chat") -> Usage | None:
                 if answer.x_groq is None or answer.x_groq.usage is None:
                     return None
                 used = answer.x_groq.usage
-            return _normal(used, answer.service_tier)
+            return normal(used, answer.service_tier)
         return _other(_ANSWER.decode(body), operation)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
@@ -104,16 +104,16 @@ def _other(answer: _Answer, operation: str) -> Usage | None:
     if operation == "rerank":
         return _rerank(answer, used)
     if operation == "moderation":
-        return Usage(input_tokens=0, output_tokens=0) if used is None else _normal(used, tier)
+        return Usage(input_tokens=0, output_tokens=0) if used is None else normal(used, tier)
     images = len(answer.data) if operation == "image" and answer.data is not None else 0
     if used is None:
         return Usage(input_tokens=0, output_tokens=0, output_images=images) if images else None
     if operation == "image":
         return _images(used, images)
-    return _normal(used, tier)
+    return normal(used, tier)
 
 
-def _normal(used: _Usage, tier: str | None) -> Usage | None:
+def normal(used: UsageFields, tier: str | None) -> Usage | None:
     prompt = used.prompt_tokens if used.prompt_tokens is not None else used.input_tokens
     output = used.completion_tokens if used.completion_tokens is not None else used.output_tokens
     if prompt is None and output is None:
@@ -155,7 +155,7 @@ def _normal(used: _Usage, tier: str | None) -> Usage | None:
     )
 
 
-def _images(used: _Usage, images: int) -> Usage:
+def _images(used: UsageFields, images: int) -> Usage:
     """GPT image models bill tokens: text and image in, image out; others bill the image."""
     image_in = (used.input_tokens_details and used.input_tokens_details.image_tokens) or 0
     total_in = used.input_tokens or 0
@@ -169,7 +169,7 @@ def _images(used: _Usage, images: int) -> Usage:
     )
 
 
-def _rerank(answer: _Answer, used: _Usage | None) -> Usage | None:
+def _rerank(answer: _Answer, used: UsageFields | None) -> Usage | None:
     units = answer.meta.billed_units if answer.meta is not None else None
     if units is not None and units.search_units is not None:
         return Usage(input_tokens=0, output_tokens=0, searches=int(units.search_units))

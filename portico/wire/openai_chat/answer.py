@@ -30,13 +30,14 @@ from portico.wire.json_io import (
     decode_object,
     encode,
     fields_of,
+    strictly,
     unknown,
 )
 from portico.wire.openai_chat.errors import error_of
 from portico.wire.openai_chat.messages import MessageFields, read_assistant, write_call
 from portico.wire.openai_chat.parts import NAME, write_url
 from portico.wire.openai_chat.reasoning import write_own, write_thinking_block
-from portico.wire.openai_usage import read_usage
+from portico.wire.openai_usage import UsageFields, normal, read_usage
 
 STOPS: Final[dict[str, StopReason]] = {
     "stop": "end",
@@ -88,18 +89,39 @@ class _Answer(msgspec.Struct):
     usage: Any = None
 
 
+class _PlainChoice(_Choice, forbid_unknown_fields=True):
+    """A choice that holds nothing but what is known here."""
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer such as OpenAI's own."""
+
+    choices: list[_PlainChoice]
+    id: str | None = None
+    object: str | None = None
+    created: float | None = None
+    model: str | None = None
+    usage: UsageFields | None = None
+    service_tier: str | msgspec.UnsetType | None = msgspec.UNSET
+    system_fingerprint: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
 _CHOICE_FIELDS: Final = fields_of(_Choice)
 _ANSWER_FIELDS: Final = fields_of(_Answer)
+_PLAIN: Final = msgspec.json.Decoder(_Plain)
 
 
 def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
+    plain = strictly(_PLAIN, body)
     try:
+        if plain is not None:
+            return _read_plain(plain, home)
         raw = decode_object(body)
         if raw.get("error") and not raw.get("choices"):
             raise error_of(raw["error"], 200, {})
         answer = convert(raw, _Answer)
         choices = tuple(
-            _read_choice(choice, raw["choices"][i], f"choices[{i}].message", home)
+            _read_choice(choice, i, home, unknown(raw["choices"][i], _CHOICE_FIELDS) or None)
             for i, choice in enumerate(answer.choices)
         )
     except MalformedError as problem:
@@ -115,19 +137,36 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
     )
 
 
-def _read_choice(choice: _Choice, raw: JsonObject, path: str, home: Home | None) -> Choice:
-    content = read_assistant(choice.message, path, home=home)
+def _read_plain(answer: _Plain, home: Home | None) -> ChatResponse:
+    extra: JsonObject = {}
+    tier = None
+    if answer.service_tier is not msgspec.UNSET:
+        extra["service_tier"] = tier = answer.service_tier
+    if answer.system_fingerprint is not msgspec.UNSET:
+        extra["system_fingerprint"] = answer.system_fingerprint
+    return ChatResponse(
+        dialect=NAME,
+        id=answer.id or "",
+        model=answer.model or "",
+        choices=tuple([_read_choice(one, i, home, None) for i, one in enumerate(answer.choices)]),
+        usage=None if answer.usage is None else normal(answer.usage, tier),
+        created=None if answer.created is None else int(answer.created),
+        extra=extra,
+    )
+
+
+def _read_choice(choice: _Choice, at: int, home: Home | None, extra: JsonObject | None) -> Choice:
+    content = read_assistant(choice.message, f"choices[{at}].message", home=home)
+    kinds = _kinds(content)
     return Choice(
         content=content,
         stop=stop_reason(
-            choice.finish_reason,
-            has_calls=any(isinstance(block, ToolCall) for block in content),
-            has_refusal=any(isinstance(block, Refusal) for block in content),
+            choice.finish_reason, has_calls="tool_call" in kinds, has_refusal="refusal" in kinds
         ),
         index=choice.index,
         native_stop=choice.finish_reason,
         logprobs=choice.logprobs,
-        extra=unknown(raw, _CHOICE_FIELDS) or None,
+        extra=extra,
     )
 
 
