@@ -77,15 +77,22 @@ def _world(strategy: str, troubles: list[Callable[[float], str]], seed: int, rat
     )
 
 
-def simulate(scenario: str, strategy: str, seed: int) -> dict[str, float | None]:
-    trouble, start, end = SCENARIOS[scenario]
+def made(scenario: str, strategy: str, seed: int) -> World:
+    """The world of a scenario, ready to run; the bad one is `u0/m`."""
     others = OTHERS.get(scenario, [_well, _well, _well])
-    world = _world(strategy, [trouble, *others], seed, RATE)
-    bad = "u0/m"
+    world = _world(strategy, [SCENARIOS[scenario][0], *others], seed, RATE)
     everyone = list(world.upstreams)
     late = {"cold": everyone[0], "one ": everyone[-1]}.get(scenario[:4])
     world.configure([id for id in everyone if id != late])
     world.clock.at(40.0, lambda: world.configure(everyone))
+    return world
+
+
+def simulate(scenario: str, strategy: str, seed: int) -> dict[str, float | None]:
+    _, start, end = SCENARIOS[scenario]
+    world = made(scenario, strategy, seed)
+    bad = "u0/m"
+    everyone = list(world.upstreams)
     result = world.run()
     settled = [id for at, id in result.attempts if start + 10 <= at < end]
     failed = sum(not answered for _, answered in result.arrivals)
