@@ -1,6 +1,7 @@
 """Heads of requests to providers, and the path segments that models are in."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -78,6 +79,7 @@ class SteadyHead:
         return HttpRequest(self._origin, head, body, timeouts, self._stream_types)
 
 
+@lru_cache(maxsize=1024)
 def segment(model: str, safe: str = "") -> str:
     """The model as one segment of a path; a name that would change the path is no model."""
     if not model or model in (".", ".."):
