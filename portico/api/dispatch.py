@@ -153,6 +153,11 @@ class Dispatcher:
         for one in found:
             if one[0].method == method:
                 return one
+        if method == "POST" and found[0][0].name in ("model", "gemini_model"):
+            raise NotFound(
+                f"There is nothing at POST {replies.shown_path(path)}; what a model in the path "
+                f"shall do is one of {', '.join(GEMINI_VERBS)}."
+            )
         raise MethodNotAllowed(
             f"{replies.shown_path(path)} takes {' or '.join(page.method for page, _ in found)}, "
             f"not {request.method}.",

@@ -348,11 +348,13 @@ def _same(call: Call, target: Target, native: NativeVectors) -> Straight:
     is_ollamas = endpoint.dialect == OLLAMA
     path = endpoint.path if is_ollamas else _VECTOR_PATHS[endpoint.operation]
     task = Task(endpoint.operation, native.dialect, path=path, method=native.method)
+    errors = vectors.error_dialect(call, target.deployment, native.dialect)
     return Straight(
         address(call, target, task, _adapted(call, target.deployment.provider, body), ()),
         None,
         endpoint.operation,
-        vectors.read_error(native.dialect),
+        vectors.error_reader(errors),
+        passes_errors=errors == endpoint.dialect,
         read_usage=native.read_usage,
     )
 

@@ -52,6 +52,7 @@ class Embedded(msgspec.Struct):
     upstream: HttpRequest
     more: tuple[HttpRequest, ...]
     dialect: EmbeddingDialect
+    errors: str
     shape: str
     id: str
     asked: EmbeddingRequest
@@ -62,7 +63,7 @@ class Embedded(msgspec.Struct):
     passes_errors: bool = False
 
     def read_error(self, head: HttpHead, body: bytes) -> UpstreamError:
-        return PROVIDER_DIALECTS[embeddings.ERRORS_OF[self.dialect.NAME]].read_error(head, body)
+        return PROVIDER_DIALECTS[self.errors].read_error(head, body)
 
     def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
         read = [
@@ -79,6 +80,7 @@ class Ranked(msgspec.Struct):
 
     upstream: HttpRequest
     dialect: RerankDialect
+    errors: str
     shape: str
     id: str
     asked: RerankRequest
@@ -89,7 +91,7 @@ class Ranked(msgspec.Struct):
     passes_errors: bool = False
 
     def read_error(self, head: HttpHead, body: bytes) -> UpstreamError:
-        return PROVIDER_DIALECTS[rerank.ERRORS_OF[self.dialect.NAME]].read_error(head, body)
+        return PROVIDER_DIALECTS[self.errors].read_error(head, body)
 
     def whole(self, body: bytes) -> tuple[bytes, Usage | None]:
         (answer,) = self.answers
@@ -104,7 +106,7 @@ def spoken(call: Call, deployment: Deployment) -> str:
 
     Raises `NotSupported` for one that makes no vectors.
     """
-    family, type = _family(deployment), deployment.provider.type
+    family, type = _family(call, deployment), deployment.provider.type
     if call.endpoint.operation == "rerank":
         return rerank.rerank_dialect(type, family)
     name = embeddings.embedding_dialect(type, family, deployment.model)
@@ -113,9 +115,13 @@ def spoken(call: Call, deployment: Deployment) -> str:
     return name
 
 
-def _family(deployment: Deployment) -> str:
-    """The dialect of chat whose relatives are spoken: OpenAI's, where that is offered."""
+def _family(call: Call, deployment: Deployment) -> str:
+    """The dialect of chat whose relatives are spoken: the client's own where it is offered, else
+    OpenAI's.
+    """
     speaks = deployment.speaks
+    if call.endpoint.dialect in speaks:
+        return call.endpoint.dialect
     return next((dialect for dialect in speaks if dialect in _OPENAI_SHAPED), speaks[0])
 
 
@@ -125,7 +131,7 @@ def passes(call: Call, deployment: Deployment, name: str) -> bool:
     if shape == _RERANK_V1:
         if name == "jina_rerank":
             return not any(mark in call.request.body for mark in _COHERES)
-        return name == "cohere_rerank" and _family(deployment) in _OPENAI_SHAPED
+        return name == "cohere_rerank" and _family(call, deployment) in _OPENAI_SHAPED
     if shape == _OPENAI:
         if is_mistrals(call.request.headers) and deployment.provider.type != "mistral":
             return False
@@ -141,10 +147,18 @@ def native(call: Call) -> NativeVectors | None:
     return embeddings.NATIVE_VECTORS.get(shape) or rerank.NATIVE_RANKS.get(shape)
 
 
-def read_error(name: str) -> Callable[[HttpHead, bytes], UpstreamError]:
-    """Who reads the errors of providers that speak `name`."""
-    chat = embeddings.ERRORS_OF.get(name) or rerank.ERRORS_OF[name]
-    return PROVIDER_DIALECTS[chat].read_error
+def error_dialect(call: Call, deployment: Deployment, name: str) -> str:
+    """The chat dialect that reads this deployment's errors when it speaks `name`: who ranks as
+    Cohere does and is otherwise like OpenAI fails like OpenAI.
+    """
+    family = _family(call, deployment)
+    if name == "cohere_rerank" and family in _OPENAI_SHAPED:
+        return family
+    return embeddings.ERRORS_OF.get(name) or rerank.ERRORS_OF[name]
+
+
+def error_reader(dialect: str) -> Callable[[HttpHead, bytes], UpstreamError]:
+    return PROVIDER_DIALECTS[dialect].read_error
 
 
 def embedded(
@@ -162,7 +176,8 @@ def embedded(
     parts = batches(wanted, dialect.MAX_INPUTS)
     write = unsupported or _dropping(call)
     first, *more = [address(name, dialect.write_request(part, unsupported=write)) for part in parts]
-    return Embedded(first, tuple(more), dialect, shape, call.request_id, asked, parts)
+    errors = error_dialect(call, deployment, name)
+    return Embedded(first, tuple(more), dialect, errors, shape, call.request_id, asked, parts)
 
 
 def ranked(
@@ -177,7 +192,8 @@ def ranked(
     asked = rerank.RERANK_SHAPES[shape].read_request(call.request.body)
     wanted = msgspec.structs.replace(asked, model=deployment.model)
     body = dialect.write_request(wanted, unsupported=unsupported or _dropping(call))
-    return Ranked(address(name, body), dialect, shape, call.request_id, asked)
+    errors = error_dialect(call, deployment, name)
+    return Ranked(address(name, body), dialect, errors, shape, call.request_id, asked)
 
 
 def _dropping(call: Call) -> Unsupported:

@@ -181,6 +181,44 @@ def test_mistrals_sdks_get_the_id_that_they_demand(tmp_path: Path) -> None:
     uvloop.run(play())
 
 
+def test_a_client_is_served_in_its_own_dialect_where_several_are_offered(tmp_path: Path) -> None:
+    async def play() -> None:
+        told = whole(json.dumps(OLLAMAS).encode())
+        async with (
+            upstream(replying(told)) as up,
+            gateway(tmp_path, config("ollama", up.url, "up")) as running,
+        ):
+            answer = await running.ask(http({"model": "m", "input": "a"}, path="/api/embed"))
+            assert answer.json() == OLLAMAS
+            await running.ask(http({"model": "m", "input": "a"}, path="/v1/embeddings"))
+            assert [one.target for one in up.requests] == ["/api/embed", "/v1/embeddings"]
+
+    uvloop.run(play())
+
+
+def test_who_ranks_like_cohere_may_fail_like_openai(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            upstream(replying(whole(b'{"error":{"message":"no such thing"}}', 400))) as up,
+            gateway(tmp_path, config("openai", up.url, "up")) as running,
+        ):
+            body = {"model": "m", "query": "q", "documents": ["a"]}
+            answer = await running.ask(http(body, path="/v2/rerank"))
+            assert (answer.status, answer.json()) == (400, {"message": "no such thing"})
+
+    uvloop.run(play())
+
+
+def test_a_gemini_verb_that_is_none_is_not_there(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, config("openai", "http://127.0.0.1:1", "up")) as running:
+            answer = await running.ask(http({}, path="/v1beta/models/m:predict"))
+            assert (answer.status, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
+            assert "batchEmbedContents" in answer.json()["error"]["message"]
+
+    uvloop.run(play())
+
+
 def test_token_ids_reach_only_their_own_tokenizer(tmp_path: Path) -> None:
     async def play() -> None:
         body = {"model": "m", "input": [[1, 2], [3]]}

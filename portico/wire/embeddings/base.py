@@ -9,15 +9,15 @@ import base64
 import binascii
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
+from portico.errors import UnsupportedParameter, UpstreamProtocol
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Vector
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, refuse
+from portico.wire.base import Unsupported
 from portico.wire.json_io import MalformedError
 
 
@@ -111,9 +111,24 @@ def count(response: EmbeddingResponse, request: EmbeddingRequest) -> EmbeddingRe
 def only_floats(request: EmbeddingRequest, name: str, unsupported: Unsupported) -> None:
     """Name the encodings that are none of floats, and refuse a request for nothing else."""
     others = [one for one in request.encodings if one not in ("float", "base64")]
-    if others:
-        tell = unsupported if len(others) < len(request.encodings) else refuse
-        tell("embedding_types", name)
+    if not others:
+        return
+    if len(others) == len(request.encodings):
+        raise UnsupportedParameter(
+            f"`embedding_types`: no {' or '.join(others)} can be had of the provider that serves "
+            f"this request in the dialect {name}; ask for `float` or `base64`",
+            param="embedding_types",
+        )
+    unsupported("embedding_types", name)
+
+
+def refuse_input(name: str) -> NoReturn:
+    raise UnsupportedParameter(
+        f"`input`: the provider that serves this request, in the dialect {name}, takes no such "
+        "input (a picture, sound, or token ids of another tokenizer); send texts, or ask another "
+        "model",
+        param="input",
+    )
 
 
 def as_floats(vector: Vector) -> list[float]:

@@ -19,8 +19,8 @@ from portico.types.embeddings import (
 )
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "cohere_embed"
@@ -102,8 +102,7 @@ def _part(item: object, name: str) -> dict[str, Any]:
         case UrlSource(url):
             pass
         case _:
-            refuse("input", name)
-            raise AssertionError("refused")
+            refuse_input(name)
     return {"type": "image_url", "image_url": {"url": url}}
 
 

@@ -17,8 +17,8 @@ from portico.types.embeddings import (
 )
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "gemini_embed"
@@ -96,8 +96,7 @@ def _part(item: EmbeddingInput) -> dict[str, Any]:
         case DataSource(media_type, data):
             return {"inlineData": {"mimeType": media_type, "data": data}}
         case _:
-            refuse("input", NAME)
-            raise AssertionError("refused")
+            refuse_input(NAME)
 
 
 def read_usage(body: bytes) -> Usage | None:

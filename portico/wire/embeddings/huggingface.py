@@ -10,8 +10,8 @@ import msgspec
 
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "huggingface_features"
@@ -24,7 +24,7 @@ _SIDES: Final = {"end": "Right", "start": "Left"}
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
+        refuse_input(NAME)
     written: dict[str, Any] = {"inputs": list(request.inputs)}
     if request.truncate is not None:
         written["truncate"] = request.truncate != "none"

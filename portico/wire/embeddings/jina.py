@@ -8,8 +8,8 @@ from typing import Any, Final
 from portico.types.chat import DataSource, UrlSource
 from portico.types.embeddings import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Purpose
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
@@ -59,8 +59,7 @@ def _item(item: EmbeddingInput) -> str | dict[str, str]:
         case UrlSource() | DataSource() if is_picture(item):
             return {"image": write_url(item)}
         case _:
-            refuse("input", NAME)
-            raise AssertionError("refused")
+            refuse_input(NAME)
 
 
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:

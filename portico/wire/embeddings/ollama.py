@@ -10,8 +10,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "ollama_embed"
@@ -34,7 +34,7 @@ _USED: Final = msgspec.json.Decoder(_Used)
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
+        refuse_input(NAME)
     written: dict[str, Any] = {"model": request.model, "input": list(request.inputs)}
     if request.dimensions is not None:
         written["dimensions"] = request.dimensions

@@ -19,8 +19,8 @@ from portico.types.embeddings import (
 )
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import as_base64, as_floats, only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import as_base64, as_floats, only_floats, refuse_input
 from portico.wire.embeddings.inputs import read_inputs
 from portico.wire.json_io import (
     MalformedError,
@@ -146,7 +146,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     written: dict[str, Any] = {"model": request.model}
     inputs = request.inputs
     if not all(isinstance(item, str | tuple) for item in inputs):
-        refuse("input.image", NAME)
+        refuse_input(NAME)
     written["input"] = list(inputs)
     only_floats(request, NAME, unsupported)
     if request.dimensions is not None and "~output_dimension" not in request.extra:

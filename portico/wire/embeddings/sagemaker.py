@@ -11,8 +11,9 @@ import msgspec
 
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, refuse
+from portico.wire.base import Unsupported
 from portico.wire.embeddings import openai
+from portico.wire.embeddings.base import refuse_input
 
 NAME: Final = "sagemaker_embed"
 MAX_INPUTS: Final = None
@@ -20,7 +21,7 @@ MAX_INPUTS: Final = None
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
+        refuse_input(NAME)
     return openai.write_request(msgspec.structs.replace(request, model=""), unsupported=unsupported)
 
 

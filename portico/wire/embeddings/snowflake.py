@@ -11,8 +11,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "snowflake_embed"
@@ -39,7 +39,7 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
+        refuse_input(NAME)
     written: dict[str, Any] = {"text": list(request.inputs), "model": request.model}
     for field, is_said in (
         ("input_type", request.purpose is not None),

@@ -12,8 +12,8 @@ from portico.types.chat import DataSource
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "titan_embed"
@@ -39,7 +39,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
         case DataSource(media_type, data) if is_multimodal and media_type.startswith("image/"):
             written["inputImage"] = data
         case _:
-            refuse("input", NAME)
+            refuse_input(NAME)
     if request.dimensions is not None:
         if is_multimodal:
             written["embeddingConfig"] = {"outputEmbeddingLength": request.dimensions}

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Purpose
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
 
@@ -20,7 +20,7 @@ _TYPES: Final[dict[Purpose, str]] = {"query": "query", "document": "document"}
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
+        refuse_input(NAME)
     written: dict[str, Any] = {"model": request.model, "input": list(request.inputs)}
     if request.purpose is not None:
         if request.purpose in _TYPES:

@@ -15,8 +15,8 @@ from portico.types.embeddings import (
     Purpose,
 )
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported, drop_extra
+from portico.wire.embeddings.base import only_floats, refuse_input
 from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
@@ -63,7 +63,7 @@ def _content(item: EmbeddingInput) -> list[dict[str, str]]:
             case DataSource() if is_picture(part):
                 content.append({"type": "image_base64", "image_base64": write_url(part)})
             case _:
-                refuse("input", NAME)
+                refuse_input(NAME)
     return content
 
 
