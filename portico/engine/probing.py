@@ -36,7 +36,7 @@ class Prober:
         async with asyncio.TaskGroup() as checks:
             under_way: set[asyncio.Task[None]] = set()
             while not self._stopped.is_set():
-                for credential in self.due():
+                for credential in self._next():
                     task = checks.create_task(self.check(credential))
                     under_way.add(task)
                     task.add_done_callback(under_way.discard)
@@ -44,6 +44,13 @@ class Prober:
                     await asyncio.wait_for(self._stopped.wait(), self.idle_s())
             for task in under_way:
                 task.cancel()
+
+    def _next(self) -> list[Credential]:
+        try:
+            return self.due()
+        except Exception:  # the outermost handler: checks must not end the gateway
+            self._gateway.log.exception("health checks failed inside the gateway")
+            return []
 
     def stop(self) -> None:
         """Ask nobody any more."""

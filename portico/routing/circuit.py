@@ -1,11 +1,11 @@
 """The circuit breaker of one deployment.
 
-*Closed* while `open_until` is 0, *open* until that moment, *half open* after it: first one probe,
+*Closed* while `open_until` is 0, *open* until that moment, *half open* after it: first one trial,
 then two more for each that had its first event, until enough succeeded in a row or one failed. A
 breaker that has just closed goes on letting in two more for each (TCP's slow start, RFC 5681), so
 that a deployment that is back is not flooded by whoever waited for it.
 
-Each opening lasts longer than the one before, with jitter so that many gateways do not probe
+Each opening lasts longer than the one before, with jitter so that many gateways do not try
 together; but while failing costs a caller little, no longer than a sixteenth of the outage, so that
 its end is noticed soon. What an attempt shows that began before the breaker last moved is old news
 and changes nothing.

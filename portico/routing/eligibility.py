@@ -21,7 +21,7 @@ Reason = Literal[
     "credential",
     "model_missing",
     "circuit_open",
-    "circuit_probing",
+    "on_trial",
     "warming_up",
     "abilities",
     "context_window",
@@ -82,5 +82,5 @@ def _hindrance(state: DeploymentState, now: float) -> Exclusion | None:
     elif now < circuit.open_until:
         return Exclusion("circuit_open", circuit.open_until - now, soft=True)
     elif circuit.is_full(now):
-        return Exclusion("circuit_probing", soft=True)
+        return Exclusion("on_trial", soft=True)
     return None

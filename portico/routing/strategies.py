@@ -24,7 +24,7 @@ ERROR_WEIGHT = 20.0
 FAST_ENOUGH = 2.0
 """`latency_based` takes any that is expected to need at most so many times the shortest time: the
 expectation jumps to each slow answer, so less would be noise."""
-_PROBE = 1e-9
+_TRIAL = 1e-9
 
 
 class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +170,7 @@ def expected_pain(
         circuit = state.circuit
         if now < circuit.open_until or circuit.wants_trial():
             # A candidate all the same: time to try it out, or all are open and the idlest may.
-            return _PROBE * (state.in_flight + 1)
+            return _TRIAL * (state.in_flight + 1)
     expected = state.expectation
     seconds = expected.ttft_s
     per_token = expected.per_token_s

@@ -104,7 +104,7 @@ class CircuitPolicy(msgspec.Struct, frozen=True):
 
     It opens after `failure_threshold` failures in a row, or when more than `error_rate` of at least
     `min_requests` attempts within `window_s` failed. It stays open for `open_s` times the number of
-    openings, jittered, at most `max_open_s`; then one probe at a time, and `success_threshold`
+    openings, jittered, at most `max_open_s`; then it is tried, and `success_threshold`
     successes close it.
     """
 

@@ -230,15 +230,15 @@ def test_who_fails_quickly_is_asked_again_within_a_share_of_the_outage(
     assert length <= 1.25 * most_s + 0.5
 
 
-def test_one_probe_at_a_time_and_enough_successes_close_it(
+def test_one_trial_at_first_and_enough_successes_close_it(
     make_state: MakeState, rng: random.Random
 ) -> None:
     state = make_state()
     now = broken(state, 0.0, rng)
     assert exclusion(state, now) is None
-    probe = started(state, now)
-    assert exclusion(state, now) == Exclusion("circuit_probing", soft=True)
-    assert finished(probe, now + 1, rng=rng) is None
+    trial = started(state, now)
+    assert exclusion(state, now) == Exclusion("on_trial", soft=True)
+    assert finished(trial, now + 1, rng=rng) is None
     assert describe(state, now + 1) == "half_open"
     second = started(state, now + 1)
     assert finished(second, now + 2, rng=rng) == Transition("a/m", "half_open", "healthy")
@@ -283,7 +283,7 @@ def test_a_breaker_that_closed_is_warm_after_a_while_and_cold_after_a_failure(
     again = state.circuit.open_until
     attempt(state, again, None, rng, lasting=0.0)
     assert [started(state, again) for _ in range(3)]
-    assert exclusion(state, again) == Exclusion("circuit_probing", soft=True)
+    assert exclusion(state, again) == Exclusion("on_trial", soft=True)
 
 
 def test_closing_forgives_the_errors(make_state: MakeState, rng: random.Random) -> None:
@@ -295,7 +295,7 @@ def test_closing_forgives_the_errors(make_state: MakeState, rng: random.Random) 
     assert state.expectation.errors(now) == 0.0
 
 
-def test_a_probe_that_streams_makes_room_for_others(
+def test_a_trial_that_streams_makes_room_for_others(
     make_state: MakeState, rng: random.Random
 ) -> None:
     state = make_state()
@@ -304,7 +304,7 @@ def test_a_probe_that_streams_makes_room_for_others(
     assert exclusion(state, now + 1) is None
 
 
-def test_a_probe_that_is_cancelled_makes_room_for_the_next(
+def test_a_trial_that_is_cancelled_makes_room_for_the_next(
     make_state: MakeState, rng: random.Random
 ) -> None:
     state = make_state()
@@ -313,7 +313,7 @@ def test_a_probe_that_is_cancelled_makes_room_for_the_next(
     assert exclusion(state, now + 1) is None
 
 
-def test_a_probe_that_hangs_while_it_opens_again_does_not_stop_the_next(
+def test_a_trial_that_hangs_while_it_opens_again_does_not_stop_the_next(
     make_state: MakeState, rng: random.Random
 ) -> None:
     state = make_state()

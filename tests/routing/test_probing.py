@@ -76,9 +76,9 @@ def test_failures_in_a_row_keep_it_out_until_a_good_one(
         Transition("a/m", "open", "half_open", "health_check")
     ]
     assert exclusion(state, 50.0) is None
-    probing = started(state, 50.0)
-    assert exclusion(state, 50.0) == Exclusion("circuit_probing", soft=True)
-    finished(probing, 50.5, rng=rng)
+    trial = started(state, 50.0)
+    assert exclusion(state, 50.0) == Exclusion("on_trial", soft=True)
+    finished(trial, 50.5, rng=rng)
     finished(started(state, 50.5), 51.0, rng=rng)
     assert describe(state, 51.0) == "healthy"
 
