@@ -43,7 +43,8 @@ the engine asks only the class attributes. Retryable is never the default.
         ├── UpstreamRejected          as sent  it said 4xx about the request
         │   ├── UpstreamContextExceeded  as sent  the prompt is too long for this model
         │   ├── UpstreamContentFiltered  as sent  its policy refused the content
-        │   └── UpstreamModelNotFound  404  it does not know the model
+        │   ├── UpstreamModelNotFound  404  it does not know the model
+        │   └── UpstreamLacksDialect  404  it has no such endpoint, and is asked in another way
         ├── UpstreamAuthentication    502  it refused our credential
         ├── UpstreamRateLimited       429  its limit is reached; waiting helps
         ├── UpstreamQuotaExceeded     429  its account has no credit; waiting does not help
@@ -314,6 +315,13 @@ class UpstreamContentFiltered(UpstreamRejected):
 class UpstreamModelNotFound(UpstreamRejected):
     status = 404
     code = "model_not_found"
+
+
+class UpstreamLacksDialect(UpstreamRejected):
+    """Never told to a client: the same deployment is asked again in its usual dialect."""
+
+    status = 404
+    code = "dialect_not_offered"
 
 
 class UpstreamAuthentication(UpstreamError):

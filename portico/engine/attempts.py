@@ -15,7 +15,7 @@ from portico.engine import admission, explaining, settle
 from portico.engine.gateway import Gateway
 from portico.engine.hedging import LOST, race
 from portico.engine.media import MediaWanted
-from portico.engine.passage import Passage, plan
+from portico.engine.passage import Passage, Straight, plan
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
 from portico.engine.vectors import Embedded, Ranked
@@ -27,6 +27,8 @@ from portico.errors import (
     NotSupported,
     UpstreamAuthentication,
     UpstreamError,
+    UpstreamLacksDialect,
+    UpstreamModelNotFound,
     UpstreamProtocol,
     UpstreamTimeout,
 )
@@ -46,6 +48,7 @@ from portico.types.secret import mask
 _MAX_PASSED_ERROR = 64 * 1024
 _UNTOLD = (401, 403)
 """Statuses whose words are about the gateway's credential, and may quote it."""
+_NO_SUCH_PLACE = (404, 405, 501)
 _JSON_STARTS = frozenset(b'{["')
 _OUTRUN = "Another deployment answered first."
 _HOLLOW = (b'"choices":[]', b'"choices": []')
@@ -127,6 +130,8 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
                 error = mismatch
                 course.tried += (choice.deployment.id,)
                 decision = _after_mismatch(course, now)
+            except UpstreamLacksDialect:
+                continue
             except UpstreamError as failure:
                 error = failure
                 course.tried += (choice.deployment.id,)
@@ -320,7 +325,12 @@ async def _attempt(
         if attempt.usage is None and _may_be_billed(passage.upstream, error):
             attempt.usage = settle.usage_before_an_answer(call)
         attempt.partial = attempt.usage is not None
-        settle.end_attempt(gateway, call, target, attempt, lease, usage=attempt.usage, error=error)
+        lacking = _disowned(gateway, call, target, passage, error)
+        settle.end_attempt(
+            gateway, call, target, attempt, lease, usage=attempt.usage, error=lacking or error
+        )
+        if lacking is not None:
+            raise lacking from error
         raise
     except asyncio.CancelledError as why:
         attempt.partial = True
@@ -358,6 +368,28 @@ def _may_be_billed(sent: HttpRequest, error: UpstreamError) -> bool:
     if isinstance(error, UpstreamTimeout):
         return sent.is_sent and error.timer != "upstream"
     return isinstance(error, UpstreamProtocol) and error.is_cut
+
+
+def _disowned(
+    gateway: Gateway, call: Call, target: Target, passage: Passage, error: UpstreamError
+) -> UpstreamLacksDialect | None:
+    """What an older server says of an endpoint that its kind has by now: it is asked in its usual
+    dialect from here on. Nothing of an answer is lost: there was none.
+    """
+    asked = call.endpoint
+    if error.upstream_status not in _NO_SUCH_PLACE or isinstance(error, UpstreamModelNotFound):
+        return None
+    if not isinstance(passage, Straight) or asked.operation not in ("chat", "response"):
+        return None
+    if asked.dialect == target.dialect or asked.shape is not None:
+        return None
+    target.disown(asked.dialect)
+    told = (
+        f"{target.deployment.id} does not offer {asked.dialect}: it answered "
+        f"{error.upstream_status}"
+    )
+    gateway.log.warning("%s; it is asked in %s from now on", told, target.dialect)
+    return UpstreamLacksDialect(f"{told}.", upstream_status=error.upstream_status)
 
 
 async def _refresh(gateway: Gateway, target: Target, held: HeldCredential) -> None:

@@ -79,6 +79,10 @@ class Target:
         that carries its own, or the usual."""
         return self._spoken.get(client, self.dialect)
 
+    def disown(self, dialect: str) -> None:
+        """It does not offer this dialect after all; until the next snapshot it is not asked so."""
+        self._spoken.pop(dialect, None)
+
     def addressed(self, dialect: str) -> Deployment:
         """The deployment with the address at which it offers this dialect."""
         path = self.deployment.provider.messages_path

@@ -219,3 +219,59 @@ def test_an_id_is_where_anthropics_sdks_look_for_one(tmp_path: Path) -> None:
         assert "request-id" not in got.headers
 
     play(tmp_path, "vllm", "/v1", story)
+
+
+@pytest.mark.parametrize("refusal", [404, 405, 501])
+@pytest.mark.parametrize(
+    ("type", "path", "lacks"),
+    [
+        ("vllm", "/v1/messages", "/v1/messages"),
+        ("openai_compatible", "/v1/responses", "/v1/responses"),
+    ],
+)
+def test_a_server_that_lacks_an_endpoint_of_its_kind_is_asked_in_its_usual_dialect(
+    type: str, path: str, lacks: str, refusal: int, tmp_path: Path
+) -> None:
+    async def old(wire: Wire, request: Received) -> None:
+        if request.target == lacks:
+            wire.send(whole(b'{"detail":"Not Found"}', refusal))
+        else:
+            await script(wire, request)
+
+    async def story(running: Running, provider: Upstream) -> None:
+        provider.script = old
+        body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+        if path == "/v1/responses":
+            body = {"model": "m", "input": "hi"}
+        for _ in range(2):
+            answer = await running.ask(http(body, path=path))
+            assert answer.status == 200
+            assert "hi" in answer.body.decode()
+        await running.settled()
+        asked = [sent.target for sent in provider.requests]
+        assert asked == [lacks, "/v1/chat/completions", "/v1/chat/completions"]
+        first, second = running.journal()
+        outcomes = [attempt.outcome for attempt in first.attempts]
+        assert outcomes == ["dialect_not_offered", "success"]
+        assert len(second.attempts) == 1
+        assert "it is asked in openai_chat from now on" in running.log
+        running.check_balance()
+
+    play(tmp_path, type, "/v1", story)
+
+
+def test_a_missing_model_is_no_missing_endpoint(tmp_path: Path) -> None:
+    told = (
+        b'{"type":"error","error":{"type":"not_found_error","message":"model \'real\' not found"}}'
+    )
+
+    async def missing(wire: Wire, _: Received) -> None:
+        wire.send(whole(told, 404))
+
+    async def story(running: Running, provider: Upstream) -> None:
+        provider.script = missing
+        answer = await running.ask(http(MESSAGES_BODY, path="/v1/messages"))
+        assert answer.status == 404
+        assert [sent.target for sent in provider.requests] == ["/v1/messages"]
+
+    play(tmp_path, "ollama", "/v1", story)
