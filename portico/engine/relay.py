@@ -139,20 +139,16 @@ class StreamRelay:
     async def begun(self) -> None:
         """Wait for the first event, or for an end without one."""
         if not self.tap.events and not self._ended:
-            timeouts = self._timeouts
-            loop = asyncio.get_running_loop()
-            self._timers["first_content"] = loop.call_later(
-                timeouts.first_content,
-                self._time_out,
-                "first_content",
-                "sent signs of life, but no content of its stream",
-                timeouts.first_content,
+            limit_s = self._timeouts.first_content
+            what = "sent signs of life, but no content of its stream,"
+            self._timers["first_content"] = asyncio.get_running_loop().call_later(
+                limit_s, self._time_out, "first_content", what, limit_s
             )
-            self._later("first_event", timeouts.first_event, self._check_begun, self._seen_bytes)
             try:
                 await self._wait()
             finally:
                 self.unwatch()
+        self.stream.began()
 
     async def whole(self) -> None:
         """Wait for the end, with everything held back."""
@@ -220,14 +216,6 @@ class StreamRelay:
     def _later(self, name: str, after_s: float, check: _Check, seen: int) -> None:
         loop = asyncio.get_running_loop()
         self._timers[name] = loop.call_later(after_s, check, seen, self._pauses)
-
-    def _check_begun(self, seen: int, pauses: int) -> None:
-        """Who says that it is at work may take longer to begin than who says nothing."""
-        limit_s = self._timeouts.first_event
-        if self._seen_bytes == seen:
-            self._time_out("first_event", "sent no event of its stream", limit_s)
-        else:
-            self._later("first_event", limit_s, self._check_begun, self._seen_bytes)
 
     def _check_idle(self, events: int, pauses: int) -> None:
         """Comments keep a stream alive once, not for ever."""

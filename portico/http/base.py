@@ -20,6 +20,9 @@ class UpstreamStream(Protocol):
     def attach(self, sink: StreamSink) -> None:
         """Hand over what is held, at once, and from now on every piece as it arrives."""
 
+    def began(self) -> None:
+        """Its first content is here: from now on `idle` bounds silence, and not `first_event`."""
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...

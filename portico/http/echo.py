@@ -44,6 +44,9 @@ class EchoStream:
         sink.feed(self._pieces.popleft())
         self._schedule()
 
+    def began(self) -> None:
+        """It is never silent."""
+
     def pause(self) -> None:
         self._paused = True
 

@@ -192,6 +192,9 @@ class SteppedStream:
         self._sink = sink
         self._inner.attach(self)
 
+    def began(self) -> None:
+        self._inner.began()
+
     def pause(self) -> None:
         self._inner.pause()
 
@@ -257,6 +260,9 @@ class WholeStream(msgspec.Struct):
     def attach(self, sink: StreamSink) -> None:
         sink.feed(self.body)
         sink.finish(None)
+
+    def began(self) -> None:
+        """There is no silence to bound."""
 
     def pause(self) -> None:
         """There is nothing to hold up."""

@@ -35,6 +35,10 @@ class Stream:
             self._sink = None
             sink.finish(self._error)
 
+    def began(self) -> None:
+        if self._connection is not None:
+            self._connection.stream_began()
+
     def pause(self) -> None:
         if not self._is_paused and self._connection is not None:
             self._is_paused = True

@@ -47,6 +47,7 @@ class IdleRaceLost(Exception):
 class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_body",
+        "_has_begun",
         "_has_extra",
         "_head_bytes",
         "_head_seen",
@@ -61,6 +62,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_refusal",
         "_request",
         "_sent_at",
+        "_silence_s",
         "_status",
         "_stream",
         "_timeouts",
@@ -127,6 +129,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.state = AWAITING
         self._sent_at = now = pool.clock()
         self._timeouts = timeouts = request.timeouts
+        self._silence_s = timeouts.idle
+        self._has_begun = True
         self._total_at = now + timeouts.total
         self._arm(now + self._time_to_begin())
         request.is_sent = True
@@ -209,7 +213,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif len(self._body) > self._timed_request.max_response_bytes:
             self._fail_too_large()
         elif self._head_seen:  # a head that drips has no more time than one that does not come
-            self._arm(self._pool.clock() + self._timeouts.idle)
+            self._arm(self._pool.clock() + self._silence_s)
 
     def on_message_begin(self) -> None:
         if self._is_complete:
@@ -278,6 +282,8 @@ class UpstreamConnection(asyncio.Protocol):
             kind = self._headers.get(b"content-type", b"").lower()
             if kind.startswith(request.stream_types):
                 self._stream = Stream(self, HttpHead(self._status, self._headers))
+                self._silence_s = self._timeouts.first_event
+                self._has_begun = False
 
     def _finish_whole(self) -> None:
         waiter = self._waiter
@@ -300,9 +306,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._release()
             stream.detach()
         elif piece or waiter is None:
-            self._arm(self._pool.clock() + self._timeouts.idle)
+            self._arm(self._pool.clock() + self._silence_s)
         else:
-            self._arm(self._pool.clock() + self._timeouts.first_event)
+            self._arm(self._pool.clock() + self._silence_s)
             return
         if waiter is not None:
             self._waiter = None
@@ -388,8 +394,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._time_out(timer, "sent no byte of an answer", timeouts)
             else:
                 self._time_out(timer, "did not finish the head of its answer", timeouts)
-        elif self._stream is not None and self._waiter is not None:
-            self._time_out("first_event", "sent no byte of its stream", timeouts)
+        elif not self._has_begun:
+            self._time_out("first_event", "was silent before any content of its stream", timeouts)
         else:
             self._time_out("idle", "fell silent in its answer", timeouts)
 
@@ -440,6 +446,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Timers and back-pressure
 
+    def stream_began(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._silence_s = self._timeouts.idle
+            if self.transport.is_reading():
+                self._arm(self._pool.clock() + self._silence_s)
+
     @property
     def _timed_request(self) -> HttpRequest:
         assert self._request is not None, "an answer is read only while a request is out"
@@ -460,6 +473,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        self._arm(self._pool.clock() + self._timeouts.idle)
+        self._arm(self._pool.clock() + self._silence_s)
         if not self.transport.is_closing():
             self.transport.resume_reading()

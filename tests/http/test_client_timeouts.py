@@ -156,6 +156,7 @@ def test_a_stream_that_falls_silent_ends_with_the_idle_timer(run: Run) -> None:
             stream = await pool.open(post(up.origin, timeouts=TIMEOUTS, stream_types=SSE))
             sink = Sink()
             stream.attach(sink)
+            stream.began()
             clock.now += 29
             pool.sweep()
             assert sink.finished == []
@@ -168,6 +169,27 @@ def test_a_stream_that_falls_silent_ends_with_the_idle_timer(run: Run) -> None:
     run(test())
 
 
+def test_before_its_first_content_a_stream_may_be_silent_for_longer(run: Run) -> None:
+    async def test() -> None:
+        clock = Clock()
+        timeouts = msgspec.structs.replace(TIMEOUTS, first_event=60)
+        script = saying(STREAM_HEAD, b"3\r\n:hm\r\n")
+        async with provider(script) as up, pooling(HttpPool(clock=clock)) as pool:
+            stream = await pool.open(post(up.origin, timeouts=timeouts, stream_types=SSE))
+            sink = Sink()
+            stream.attach(sink)
+            clock.now += 59
+            pool.sweep()
+            assert sink.finished == []
+            clock.now += 2
+            pool.sweep()
+            (error,) = sink.finished
+            assert isinstance(error, UpstreamTimeout)
+            assert (error.timer, sink.body) == ("first_event", b":hm")
+
+    run(test())
+
+
 def test_a_consumer_that_pauses_is_not_the_providers_silence(run: Run) -> None:
     async def test() -> None:
         clock = Clock()
@@ -176,6 +198,7 @@ def test_a_consumer_that_pauses_is_not_the_providers_silence(run: Run) -> None:
             stream = await pool.open(post(up.origin, timeouts=TIMEOUTS, stream_types=SSE))
             sink = Sink()
             stream.attach(sink)
+            stream.began()
             stream.pause()
             clock.now += 60
             pool.sweep()

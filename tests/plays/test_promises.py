@@ -168,6 +168,9 @@ class FakeStream:
             self.close()
             sink.finish(self._error)  # type: ignore[arg-type]
 
+    def began(self) -> None:
+        pass
+
     def pause(self) -> None:
         pass
 

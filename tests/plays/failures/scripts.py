@@ -65,6 +65,17 @@ def slow_to_begin(speaker: Speaker) -> Script:
     return script
 
 
+def silent_for(seconds: float, speaker: Speaker) -> Script:
+    """An opening, silence, then a good answer."""
+
+    async def script(wire: Wire, _: Received) -> None:
+        wire.send(SSE_HEAD + chunk(speaker.opening))
+        await asyncio.sleep(seconds)
+        wire.send(chunk(speaker.first + speaker.more + speaker.end) + LAST_CHUNK)
+
+    return script
+
+
 def streamed(speaker: Speaker, *events: bytes) -> bytes:
     """A stream that has begun, with these events after the first text; not ended."""
     return SSE_HEAD + chunk(speaker.opening + speaker.first) + b"".join(map(chunk, events))

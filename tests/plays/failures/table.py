@@ -17,6 +17,7 @@ from tests.plays.failures.scripts import (
     dripping,
     quoting,
     quoting_later,
+    silent_for,
     slow_to_begin,
     streamed,
     then_close,
@@ -403,8 +404,13 @@ TIME = [
             "timeout",
             504,
             billed="opening",
-            timers=QUICK,
+            timers="first_event: 0.15",
         ),
+        speakers=(OPENAI, ANTHROPIC),
+    ),
+    Row(
+        "silence after the opening for longer than `idle`, then content",
+        streamed=well(lambda s: silent_for(0.3, s), timers="first_event: 5, idle: 0.1"),
         speakers=(OPENAI, ANTHROPIC),
     ),
     Row(
