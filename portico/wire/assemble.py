@@ -66,6 +66,8 @@ class Collector:
 
     def add(self, event: Event) -> None:
         match event:
+            case TextDelta(index, _, choice):
+                self._block(choice, index).add(event)
             case StreamStart():
                 self._start = event
             case BlockStart(index, block, choice):

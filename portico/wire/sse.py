@@ -39,13 +39,11 @@ class SseSplitter:
     def feed(self, data: bytes) -> list[SseEvent]:
         if (
             self._started
-            and data.startswith(b"data: ")
-            and data.find(b"\n") == len(data) - 2
-            and data.endswith(_END)
-            and not (self._tail or self._after_cr or self._is_broken or b"\r" in data)
             and 8 < len(data) <= self._max_event_bytes
+            and not (self._tail or self._after_cr or self._is_broken)
+            and (event := _alone(data)) is not None
         ):
-            return [(None, data[6:-2])]  # nearly every chunk of nearly every provider
+            return [event]  # nearly every chunk of nearly every provider
         return self._feed(data)
 
     def _feed(self, data: bytes) -> list[SseEvent]:
@@ -74,9 +72,7 @@ class SseSplitter:
             if len(block) > self._max_event_bytes:
                 self._is_broken = True
                 break
-            if block.startswith(b"data: ") and b"\n" not in block:
-                events.append((None, block[6:]))
-            elif block and (event := parse_event(block)) is not None:
+            if block and (event := _plain(block) or parse_event(block)) is not None:
                 events.append(event)
         if self._is_broken:
             self._tail.clear()
@@ -118,6 +114,28 @@ class SseSplitter:
         self._tail.clear()
         self._started = True
         return head.removeprefix(_BOM)
+
+
+def _alone(data: bytes) -> SseEvent | None:
+    """The event, if there is one in `data` and nothing else, in the form that providers write."""
+    if data.endswith(_END):
+        return None if b"\r" in data else _plain(data[:-2])
+    end = len(data) - 4
+    if data.find(b"\r") != end or data[end:] != b"\r\n\r\n":
+        return None
+    return _plain(data[:end])
+
+
+def _plain(block: bytes) -> SseEvent | None:
+    """One line of data, with a name before it or without."""
+    if block.startswith(b"data: "):
+        return None if b"\n" in block else (None, block[6:])
+    if not block.startswith(b"event: "):
+        return None
+    at = block.find(b"\n")
+    if at <= 7 or not block.startswith(b"data: ", at + 1) or block.find(b"\n", at + 1) >= 0:
+        return None
+    return block[7:at], block[at + 7 :]
 
 
 def parse_event(block: bytes) -> SseEvent | None:

@@ -73,7 +73,12 @@ class TranslatingTap:
                 return b""
         if not self._stages:
             return self._writer.write(event)
-        events: list[Event] = [event]
+        events: tuple[Event, ...] = (event,)
         for stage in self._stages:
-            events = [after for before in events for after in stage.see(before)]
+            if len(events) == 1:
+                events = stage.see(events[0])
+            else:
+                events = tuple([after for before in events for after in stage.see(before)])
+        if len(events) == 1:
+            return self._writer.write(events[0])
         return b"".join([self._writer.write(one) for one in events])
