@@ -1,4 +1,4 @@
-"""Google Vertex AI: Gemini, Claude, and the OpenAI-compatible endpoint for everything else.
+"""Google Vertex AI: Gemini, Claude, vectors, and OpenAI's protocol for everything else.
 
 https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/projects.locations.publishers.models,
 …/docs/partner-models/claude/use-claude and https://platform.claude.com/docs/en/api/claude-on-vertex-ai
@@ -60,6 +60,10 @@ def prepare(
             path = "/publishers/anthropic/models/count-tokens:rawPredict"
             body = edited(body, without=(), first={"anthropic_version": ANTHROPIC_VERSION})
             passed = _WITHOUT_VERSION
+        case "vertex_embed" | "vertex_embed_single", "embedding":
+            path = f"{_model(deployment.model, 'google')}:predict"
+        case "vertex_embed_content", "embedding":
+            path = f"{_model(deployment.model, 'google')}:embedContent"
         case "openai_chat", "chat":
             path = "/endpoints/openapi/chat/completions"
         case _:

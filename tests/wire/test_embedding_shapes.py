@@ -315,7 +315,16 @@ TAKE_PURPOSE = {
     "bedrock_cohere_embed",
     "gemini_embed",
     "jina_embed",
+    "vertex_embed",
+    "vertex_embed_single",
     "voyage_embed",
+    "voyage_multimodal",
+}
+TAKE_MIXED = {
+    "gemini_embed",
+    "cohere_embed",
+    "bedrock_cohere_embed",
+    "vertex_embed_content",
     "voyage_multimodal",
 }
 TAKE_NO_DIMENSIONS = {"huggingface_features", "snowflake_embed", "watsonx_embed"}
@@ -324,6 +333,10 @@ TAKE_NO_DIMENSIONS = {"huggingface_features", "snowflake_embed", "watsonx_embed"
 def text_of(written: Any) -> Any:
     if "requests" in written:
         return [one["content"]["parts"][0]["text"] for one in written["requests"]]
+    if "instances" in written:
+        return [one["content"] for one in written["instances"]]
+    if "content" in written:
+        return [written["content"]["parts"][0]["text"]]
     if "inputText" in written:
         return [written["inputText"]]
     inputs = written.get("inputs")
@@ -382,7 +395,7 @@ def test_encodings_of_few_bits_are_named_or_refused(dialect: str) -> None:
 def test_texts_with_pictures_go_where_they_are_understood(dialect: str) -> None:
     mixed = canonical("x", Mixed(("a", PICTURE)))
     write = EMBEDDING_DIALECTS[dialect].write_request
-    if dialect in ("gemini_embed", "cohere_embed", "bedrock_cohere_embed", "voyage_multimodal"):
+    if dialect in TAKE_MIXED:
         assert b"iVBORw0KGgo=" in write(mixed, unsupported=refuse)
         return
     with pytest.raises(UnsupportedParameter, match="input"):

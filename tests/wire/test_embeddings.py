@@ -159,6 +159,31 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         },
         ["input_type", "truncate", "seed"],
     ),
+    "vertex_embed": (
+        {"instances": [{"content": "one"}, {"content": "two"}]},
+        {
+            "instances": [{"task_type": "RETRIEVAL_QUERY", "content": "one"}],
+            "parameters": {"outputDimensionality": 256, "autoTruncate": True},
+        },
+        ["user", "seed"],
+    ),
+    "vertex_embed_single": (
+        {"instances": [{"content": "one"}]},
+        {
+            "instances": [{"task_type": "RETRIEVAL_QUERY", "content": "one"}],
+            "parameters": {"outputDimensionality": 256, "autoTruncate": True},
+        },
+        ["user", "seed"],
+    ),
+    "vertex_embed_content": (
+        {"content": {"parts": [{"text": "one"}]}},
+        {
+            "content": {"parts": [{"text": "one"}]},
+            "outputDimensionality": 256,
+            "autoTruncate": True,
+        },
+        ["input_type", "user", "seed"],
+    ),
     "watsonx_embed": (
         {"model_id": "m", "inputs": ["one", "two"]},
         {"model_id": "m", "inputs": ["one"]},
@@ -200,6 +225,12 @@ LISTED = {
     "model": "m-2",
 }
 USED = Usage(input_tokens=7, output_tokens=0)
+PREDICTED = {
+    "predictions": [
+        {"embeddings": {"values": values, "statistics": {"token_count": count, "truncated": False}}}
+        for values, count in zip(VECTORS, (3, 4), strict=True)
+    ]
+}
 ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
     "openai_embeddings": (
         {**LISTED, "usage": {"prompt_tokens": 7, "total_tokens": 7}},
@@ -279,6 +310,22 @@ ANSWERS: dict[str, tuple[Any, EmbeddingResponse]] = {
             usage=Usage(input_tokens=7, output_tokens=0, reported_total=7),
         ),
     ),
+    "vertex_embed": (
+        PREDICTED,
+        EmbeddingResponse(dialect="vertex_embed", vectors=VECTORS, usage=USED),
+    ),
+    "vertex_embed_single": (
+        PREDICTED,
+        EmbeddingResponse(dialect="vertex_embed", vectors=VECTORS, usage=USED),
+    ),
+    "vertex_embed_content": (
+        {
+            "embedding": {"values": [0.5, -0.25]},
+            "usageMetadata": {"promptTokenCount": 7},
+            "truncated": False,
+        },
+        EmbeddingResponse(dialect="vertex_embed_content", vectors=VECTORS[:1], usage=USED),
+    ),
     "watsonx_embed": (
         {
             "model_id": "m-2",
@@ -345,6 +392,8 @@ def test_an_answer_without_usage_is_an_answer(name: str) -> None:
         "prompt_eval_count",
     )
     body = ANSWERS[name][0]
+    if name.startswith("vertex_embed") and "predictions" in body:
+        body = {"predictions": [{"embeddings": {"values": vector}} for vector in VECTORS]}
     if isinstance(body, dict):
         body = {key: value for key, value in body.items() if key not in unsaid}
     read = EMBEDDING_DIALECTS[name].read_response(json.dumps(body).encode(), headers={})
@@ -597,6 +646,13 @@ def test_an_answer_short_of_vectors_is_no_answer() -> None:
         ("bedrock", "bedrock_converse", "anthropic.claude", None),
         ("ollama", "ollama_chat", "nomic", "ollama_embed"),
         ("anthropic", "anthropic_messages", "claude", None),
+        ("vertex_ai", "openai_chat", "text-multilingual-embedding-002", "vertex_embed"),
+        ("vertex_ai", "gemini_generate", "google/gemini-embedding-001", "vertex_embed_single"),
+        ("vertex_ai", "gemini_generate", "gemini-embedding-2", "vertex_embed_content"),
+        ("vertex_ai", "anthropic_messages", "claude-sonnet-4-5", None),
+        ("sagemaker", "sagemaker_invoke", "endpoint", "sagemaker_embed"),
+        ("snowflake", "openai_chat", "e5-base-v2", "snowflake_embed"),
+        ("watsonx", "watsonx_chat", "ibm/granite-embedding", "watsonx_embed"),
     ],
 )
 def test_a_deployment_has_its_dialect(type: str, chat: str, model: str, name: str | None) -> None:

@@ -73,7 +73,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     return encode(
         {
             "requests": [
-                {"model": model, "content": {"parts": _parts(item)}, **shared}
+                {"model": model, "content": {"parts": parts(item)}, **shared}
                 for item in request.inputs
             ]
         }
@@ -84,9 +84,9 @@ def resource(model: str) -> str:
     return model if "/" in model else f"models/{model}"
 
 
-def _parts(item: EmbeddingInput) -> list[dict[str, Any]]:
-    parts = item.parts if isinstance(item, Mixed) else (item,)
-    return [_part(part) for part in parts]
+def parts(item: EmbeddingInput) -> list[dict[str, Any]]:
+    """One input as the parts of a content; refuses token ids and addresses."""
+    return [_part(part) for part in (item.parts if isinstance(item, Mixed) else (item,))]
 
 
 def _part(item: EmbeddingInput) -> dict[str, Any]:

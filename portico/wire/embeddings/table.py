@@ -16,6 +16,9 @@ from portico.wire.embeddings import (
     sagemaker,
     snowflake,
     titan,
+    vertex,
+    vertex_content,
+    vertex_single,
     voyage,
     voyage_multimodal,
     watsonx,
@@ -36,6 +39,9 @@ _ALL: Final[tuple[EmbeddingDialect, ...]] = (
     sagemaker,
     snowflake,
     watsonx,
+    vertex,
+    vertex_single,
+    vertex_content,
 )
 
 EMBEDDING_SHAPES: Final[dict[str, EmbeddingShape]] = {
@@ -84,6 +90,9 @@ ERRORS_OF: Final = {
     sagemaker.NAME: "sagemaker_invoke",
     snowflake.NAME: "openai_chat",
     watsonx.NAME: "watsonx_chat",
+    vertex.NAME: "gemini_generate",
+    vertex_single.NAME: "gemini_generate",
+    vertex_content.NAME: "gemini_generate",
 }
 """The chat dialect that reads the errors of an embedding dialect's provider."""
 
@@ -103,12 +112,21 @@ _BY_TYPE: Final = {
 }
 
 
+def _of_vertex(model: str) -> str:
+    """The first of Gemini's models is asked as those before it were, but for one text at a time."""
+    if not model.startswith("gemini-embedding"):
+        return vertex.NAME
+    return vertex_single.NAME if model == "gemini-embedding-001" else vertex_content.NAME
+
+
 def embedding_dialect(provider_type: str, chat_dialect: str, model: str) -> str | None:
     """What a deployment speaks when it is asked for vectors; `None` if it has none to give."""
     if chat_dialect in ("bedrock_converse", "bedrock_invoke"):
         if "titan-embed" in model:
             return titan.NAME
         return bedrock_cohere.NAME if "cohere.embed" in model else None
+    if provider_type == "vertex_ai" and chat_dialect != "anthropic_messages":
+        return _of_vertex(model.rpartition("/")[2])
     if chat_dialect in ("openai_chat", "openai_responses"):
         if provider_type == "voyage" and "multimodal" in model:
             return voyage_multimodal.NAME
