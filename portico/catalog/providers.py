@@ -66,6 +66,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model_dialects: dict[str, tuple[str, ...]] = {}
     stateless_responses: bool = False
     custom_tools: bool = False
+    for_mistrals_sdk: bool = False
     cloud_credentials: bool = False
     settings: dict[str, tuple[str, ...]] = {}
     instead_of_key: tuple[tuple[str, ...], ...] = ()

@@ -210,7 +210,7 @@ def _pieces_calls(call: Call, provider: Provider) -> bool:
     return (
         bool(call.envelope.stream)
         and is_mistrals(call.request.headers)
-        and provider.type != "mistral"
+        and not provider.for_mistrals_sdk
         and b'"tools"' in call.request.body
     )
 

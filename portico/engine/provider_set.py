@@ -107,6 +107,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         messages_path=row.messages_path,
         stateless_responses=row.stateless_responses,
         custom_tools=row.custom_tools,
+        for_mistrals_sdk=row.for_mistrals_sdk,
     )
 
 

@@ -133,7 +133,7 @@ def passes(call: Call, deployment: Deployment, name: str) -> bool:
             return not any(mark in call.request.body for mark in _COHERES)
         return name == "cohere_rerank" and _family(call, deployment) in _OPENAI_SHAPED
     if shape == _OPENAI:
-        if is_mistrals(call.request.headers) and deployment.provider.type != "mistral":
+        if is_mistrals(call.request.headers) and not deployment.provider.for_mistrals_sdk:
             return False
         words = _OWN_WORDS.get(name, ())
         return name == _OPENAI or any(word in call.request.body for word in words)

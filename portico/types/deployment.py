@@ -69,6 +69,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Does its Responses endpoint keep no answer that could be continued?"""
     custom_tools: bool = False
     """Does it take tools of free text in Chat Completions?"""
+    for_mistrals_sdk: bool = False
+    """Is what Mistral's SDK says and expects its own?"""
 
     def setting(self, name: str) -> str | None:
         return next((value.reveal() for key, value in self.settings if key == name), None)
