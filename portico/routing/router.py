@@ -260,9 +260,11 @@ def explain(
             state=describe(state, now),
             is_candidate=state.deployment.id in may,
             was_tried=state.deployment.id in tried,
-            excluded=_unfit(route.own[state.deployment.id], request)
-            or exclusion(state, now, request.tokens),
-            score=None if score is None else score(state, request, now),
+            excluded=_shown(
+                _unfit(route.own[state.deployment.id], request)
+                or exclusion(state, now, request.tokens)
+            ),
+            score=None if score is None else _rounded(score(state, request, now)),
             in_flight=state.in_flight,
         )
         for state in route.states
@@ -278,6 +280,18 @@ def explain(
         session_order=favourites,
         candidates=candidates,
     )
+
+
+def _shown(reason: Exclusion | None) -> Exclusion | None:
+    """With a wait that people can read."""
+    if reason is None or reason.wait_s is None:
+        return reason
+    return msgspec.structs.replace(reason, wait_s=round(reason.wait_s, 3))
+
+
+def _rounded(score: float | None) -> float | None:
+    """To six figures: more would be noise in a header field."""
+    return None if score is None else float(f"{score:.6g}")
 
 
 def outlook(
