@@ -15,7 +15,7 @@ def address(
 ) -> HttpRequest:
     """Address and credential: the provider's own module where it has one, else the usual way."""
     timeouts = call.timeouts or call.route.timeouts
-    steady = target.steady_heads.get(task)
+    steady = target.steady_heads.get(task) if target.steady_heads else None
     if steady is not None and steady.fits(target.credential, call.request.headers):
         return steady.request(body, timeouts)
     deployment = target.addressed(task.dialect)

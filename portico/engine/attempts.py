@@ -51,8 +51,9 @@ _UNTOLD = (401, 403)
 _NO_SUCH_PLACE = (404, 405, 501)
 _JSON_STARTS = frozenset(b'{["')
 _OUTRUN = "Another deployment answered first."
-_HOLLOW = (b'"choices":[]', b'"choices": []')
-"""How compatible servers spell an answer without an answer."""
+_HOLLOW = (b":[]", b": []")
+"""How compatible servers go on after `"choices"` where there is none."""
+_CHOICES = b'"choices"'
 _MAX_HOLLOW = 4096
 """A longer one has something in it; to look through those would cost more than all the rest."""
 _ANSWERS = ("choices", "content", "candidates", "promptFeedback", "output", "message")
@@ -523,11 +524,7 @@ def _read_whole(call: Call, attempt: Attempt, passage: Passage, answer: HttpResp
         answer.body, attempt.usage = passage.whole(body)
         if attempt.usage is None:
             _look_closely(call, answer.head, body, passage)
-        elif (
-            len(body) <= _MAX_HOLLOW
-            and call.endpoint.operation == "chat"
-            and (body.find(_HOLLOW[0]) >= 0 or body.find(_HOLLOW[1]) >= 0)
-        ):
+        elif len(body) <= _MAX_HOLLOW and call.endpoint.operation == "chat" and _is_hollow(body):
             raise _hollow(answer.head)
     except UpstreamProtocol:
         if attempt.usage is None and not _is_json(body):
@@ -553,6 +550,11 @@ def _is_json(body: bytes) -> bool:
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return False
     return True
+
+
+def _is_hollow(body: bytes) -> bool:
+    at = body.find(_CHOICES)
+    return at >= 0 and body.startswith(_HOLLOW, at + len(_CHOICES))
 
 
 def _hollow(head: HttpHead) -> UpstreamProtocol:

@@ -169,7 +169,7 @@ def _bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conv
     offer everything of OpenAI's but Responses, which its row must say.
     """
     dialect = call.endpoint.dialect
-    if spoken != dialect or _has_refused_urls(call, provider):
+    if spoken != dialect or (provider.no_media_urls and _has_refused_urls(call, provider)):
         return False
     if call.endpoint.operation == "response":
         return _responses_pass(call, provider, conversations)
@@ -177,7 +177,9 @@ def _bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conv
         return False
     match call.endpoint.operation:
         case "chat":
-            return not _is_misplaced(call) and not _pieces_calls(call, provider)
+            if call.envelope.stream and _pieces_calls(call, provider):
+                return False
+            return not _is_misplaced(call)
         case "count_tokens":
             # A whole request inside that of `countTokens` names a model too, and is written anew.
             return _INNER not in call.request.body
@@ -208,8 +210,7 @@ def _has_refused_urls(call: Call, provider: Provider) -> bool:
 def _pieces_calls(call: Call, provider: Provider) -> bool:
     """Would the provider stream tool calls in pieces to a client that takes none?"""
     return (
-        bool(call.envelope.stream)
-        and is_mistrals(call.request.headers)
+        is_mistrals(call.request.headers)
         and not provider.for_mistrals_sdk
         and b'"tools"' in call.request.body
     )

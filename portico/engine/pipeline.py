@@ -66,7 +66,7 @@ def _turned_away(gateway: Gateway, gate: Gate, call: Call) -> bool:
 
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
-    task = asyncio.current_task()
+    task = asyncio.current_task(gateway.loop)
     assert task is not None, "a call runs in a task of its own"
     gateway.calls[call] = task  # here: a task that is cancelled before it begins never ends it
     status = _NEVER_ANSWERED
