@@ -104,7 +104,7 @@ def _provider(config: ProviderConfig, row: ProviderRow, environ: Mapping[str, st
         api_version=config.api_version,
         tags=config.tags,
         also=_also(config, row, origin),
-        messages_path=row.messages_path,
+        messages_path=row.messages_path if _is_own(row, origin) else None,
         stateless_responses=row.stateless_responses,
         custom_tools=row.custom_tools,
         for_mistrals_sdk=row.for_mistrals_sdk,
@@ -117,10 +117,14 @@ def _also(config: ProviderConfig, row: ProviderRow, origin: Origin) -> tuple[str
     """
     if config.dialect is not None:
         return ()
-    is_own = row.base_url is not None and urlsplit(row.base_url).hostname == origin.host
-    if is_own or row.location == "local":
+    if _is_own(row, origin) or row.location == "local":
         return row.also
     return tuple(dialect for dialect in row.also if dialect != _MESSAGES)
+
+
+def _is_own(row: ProviderRow, origin: Origin) -> bool:
+    """Is this the host that the row speaks of?"""
+    return row.base_url is not None and urlsplit(row.base_url).hostname == origin.host
 
 
 def _auth(config: ProviderConfig, row: ProviderRow) -> str:

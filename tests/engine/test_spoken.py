@@ -130,6 +130,9 @@ def test_the_address_of_anthropics_api_is_used_for_that_alone() -> None:
     found = target("zai", "glm-5.3")
     assert found.addressed("openai_chat").provider.base_path == "/api/paas/v4"
     assert found.addressed("anthropic_messages").provider.base_path == "/api/anthropic"
+    more = ", base_url: 'https://proxy.example/claude', dialect: anthropic_messages"
+    elsewhere = target("zai", "glm-5.3", more)
+    assert elsewhere.addressed("anthropic_messages").provider.base_path == "/claude"
 
 
 def test_a_server_said_to_speak_messages_gets_its_key_as_anthropic_does() -> None:
