@@ -302,8 +302,8 @@ CASES = [
     ),
     (
         "media: {allow_hosts: ['https://example.com/']}\n",
-        "1:23: media.allow_hosts[0]: 'https://example.com/' is not the name of a host, or a pattern "
-        "of such; write example.com or *.example.com, without scheme, port or path",
+        "1:23: media.allow_hosts[0]: 'https://example.com/' is not the name of a host, or a "
+        "pattern of such; write example.com or *.example.com, without scheme, port or path",
     ),
     (
         "media: {allow_networks: [10.0.0.1/8]}\n",
