@@ -83,3 +83,35 @@ def test_an_event_of_exactly_the_cap_passes(size: int) -> None:
 
 def test_what_is_written_is_read() -> None:
     assert split([write_event(b"{}"), write_event(b"[1]", b"x")]) == [(None, b"{}"), (b"x", b"[1]")]
+
+
+LONE_CHUNKS = [
+    b"data: x\n\n",
+    b"data: \n\n",
+    b"data: x\r\n\r\n",
+    b"event: a\ndata: x\n\n",
+    b"event: a\r\ndata: x\r\n\r\n",
+    b"event: \ndata: x\n\n",
+    b"event: a\ndata: x\ndata: y\n\n",
+    b"event: a\n\n",
+    b"data: x\n\ndata: y\n\n",
+    b"data: x\r\n\r\ndata: y\r\n\r\n",
+    b"data: x\r\n\n",
+    b"data: x\r\r",
+    b"data: x\n\r\n",
+    b"event: a\ndata:x\n\n",
+    b"event: a\nid: 1\ndata: x\n\n",
+    b": comment\n\n",
+    b"data: x\ny\n\n",
+    b"event: a\ndata: x\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("chunk", LONE_CHUNKS, ids=repr)
+def test_a_chunk_that_is_one_event_is_read_as_if_it_came_in_pieces(chunk: bytes) -> None:
+    first = b"data: first\n\n"
+    at_once, in_pieces = SseSplitter(), SseSplitter()
+    at_once.feed(first)
+    read = at_once.feed(chunk) + at_once.close()
+    pieces = [in_pieces.feed(bytes([byte])) for byte in first + chunk]
+    assert read == [event for piece in pieces for event in piece][1:] + in_pieces.close()
