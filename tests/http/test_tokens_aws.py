@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from portico.errors import ConfigError, UpstreamAuthentication, UpstreamUnavailable
-from portico.http.tokens_aws import InstanceKeys, RoleKeys, StaticKeys, find_aws, sts_endpoint
+from portico.http.tokens_aws import find_aws
+from portico.http.tokens_aws_sources import InstanceKeys, RoleKeys, StaticKeys, sts_endpoint
 from portico.providers.sigv4 import sign
 from portico.types.credential import AwsKeys
 from portico.types.secret import Secret

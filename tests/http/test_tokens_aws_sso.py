@@ -9,7 +9,8 @@ import pytest
 
 from portico.errors import UpstreamAuthentication, UpstreamUnavailable
 from portico.http.token_files import read_text, replace_text
-from portico.http.tokens_aws import KeySource, find_aws
+from portico.http.tokens_aws import find_aws
+from portico.http.tokens_aws_sources import KeySource
 from portico.types.credential import AwsKeys
 from portico.types.secret import Secret
 from tests.http.token_server import NOW, TokenServer, run, serving

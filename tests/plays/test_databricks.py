@@ -1,12 +1,25 @@
 """Databricks: OpenAI's protocol, and a service principal's token that is fetched and renewed."""
 
 import base64
+import json
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import pytest
 import uvloop
 
-from tests.harness import KEY, Received, Wire, chat, gateway, good, http, upstream, whole
+from tests.harness import (
+    KEY,
+    Received,
+    Wire,
+    chat,
+    gateway,
+    good,
+    http,
+    replying,
+    upstream,
+    whole,
+)
 
 SECRET = "dose-canary-client-secret-4f1b"
 
@@ -110,6 +123,83 @@ def test_a_workspace_that_gives_no_token_is_told_without_the_secret(tmp_path: Pa
             assert "the Databricks workspace answered 401 (invalid_client)" in running.log
             assert SECRET not in running.log + answer.body.decode()
             assert [one.target for one in up.requests] == ["/oidc/v1/token"]
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answered", "code", "wait"),
+    [
+        (
+            429,
+            {
+                "error_code": "REQUEST_LIMIT_EXCEEDED",
+                "message": "REQUEST_LIMIT_EXCEEDED: Exceeded workspace rate limit for dbx-llama.",
+            },
+            429,
+            "rate_limit_exceeded",
+            "7",
+        ),
+        (
+            404,
+            {
+                "error_code": "ENDPOINT_NOT_FOUND",
+                "message": "The given endpoint does not exist, please retry after checking the "
+                "specified model and version deployment exists.",
+            },
+            404,
+            "model_not_found",
+            None,
+        ),
+        (
+            400,
+            {
+                "error_code": "BAD_REQUEST",
+                "message": '{"external_model_provider":"openai","external_model_error":{"error":'
+                '{"message":"Bad `n`"}}}',
+            },
+            400,
+            "invalid_request",
+            None,
+        ),
+        (
+            403,
+            {
+                "error_code": "PERMISSION_DENIED",
+                "message": "PERMISSION_DENIED: The endpoint is temporarily disabled due to a "
+                "Databricks-set rate limit of 0.",
+            },
+            502,
+            "upstream_authentication",
+            None,
+        ),
+        (
+            503,
+            {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The service is unavailable."},
+            503,
+            "upstream_unavailable",
+            None,
+        ),
+    ],
+)
+def test_what_it_refuses_is_told_as_what_it_is(
+    tmp_path: Path,
+    status: int,
+    body: dict[str, str],
+    answered: int,
+    code: str,
+    wait: str | None,
+) -> None:
+    fields = {} if wait is None else {"retry_after": wait}
+
+    async def play() -> None:
+        async with (
+            upstream(replying(whole(json.dumps(body).encode(), status, **fields))) as up,
+            gateway(tmp_path, config(up.url), environ={"DATABRICKS_TOKEN": "dapi-1"}) as running,
+        ):
+            answer = await running.ask(http(chat("m")))
+            assert (answer.status, answer.error["code"]) == (answered, code)
+            assert answer.headers.get("retry-after") == wait
 
     uvloop.run(play())
 

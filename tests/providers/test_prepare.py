@@ -122,6 +122,17 @@ BEDROCK_PATH = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0"
 MANTLE = deployment("bedrock_mantle", "https://bedrock-mantle.us-east-1.api.aws/v1", "m")
 SENT_KEY = {"authorization": "Bearer the-key"}
 COHERE = deployment("cohere", "https://api.cohere.ai/compatibility/v1")
+DATABRICKS = deployment("databricks", "https://dbc.example/serving-endpoints")
+CORTEX = "/api/v2/cortex/v1"
+SNOWFLAKE = deployment("snowflake", f"https://acc.snowflakecomputing.com{CORTEX}")
+KEY_PAIR = deployment(
+    "snowflake",
+    f"https://acc.snowflakecomputing.com{CORTEX}",
+    settings=(("private_key", Secret("x")),),
+)
+KIND = "x-snowflake-authorization-token-type"
+WATSONX = deployment("watsonx", "https://us-south.ml.cloud.ibm.com", "ibm/granite")
+SAGEMAKER = deployment("sagemaker", "https://runtime.sagemaker.us-east-1.amazonaws.com", "a/b c")
 OLLAMA = deployment("ollama", "http://localhost:11434/v1")
 
 ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], Any]] = {
@@ -459,6 +470,95 @@ ROWS: dict[str, tuple[Deployment, Task, Credential | None, str, dict[str, str], 
         (),
     ),
     "ollama as OpenAI": (OLLAMA, openai, None, "/v1/chat/completions", {}, ()),
+    "databricks": (
+        DATABRICKS,
+        openai_stream,
+        TOKEN,
+        "/serving-endpoints/chat/completions",
+        BEARER,
+        SSE,
+    ),
+    "databricks translated": (
+        DATABRICKS,
+        Task("chat", "openai_chat"),
+        TOKEN,
+        "/serving-endpoints/chat/completions",
+        BEARER,
+        (),
+    ),
+    "databricks vectors": (
+        DATABRICKS,
+        embedding,
+        TOKEN,
+        "/serving-endpoints/embeddings",
+        BEARER,
+        (),
+    ),
+    "snowflake": (SNOWFLAKE, openai_stream, KEY, f"{CORTEX}{CHAT}", SENT_KEY, SSE),
+    "snowflake by OAuth": (
+        SNOWFLAKE,
+        openai,
+        TOKEN,
+        f"{CORTEX}{CHAT}",
+        {**BEARER, KIND: "OAUTH"},
+        (),
+    ),
+    "snowflake by key pair": (
+        KEY_PAIR,
+        chat,
+        TOKEN,
+        f"{CORTEX}/messages",
+        {**BEARER, KIND: "KEYPAIR_JWT", **V1},
+        (),
+    ),
+    "snowflake vectors": (
+        SNOWFLAKE,
+        Task("embedding", "snowflake_embed"),
+        KEY,
+        "/api/v2/cortex/inference:embed",
+        SENT_KEY,
+        (),
+    ),
+    "watsonx": (
+        WATSONX,
+        Task("chat", "watsonx_chat", True),
+        TOKEN,
+        "/ml/v1/text/chat_stream?version=2025-04-23",
+        BEARER,
+        SSE,
+    ),
+    "watsonx deployment": (
+        deployment("watsonx", "https://cpd.example/x", "deployment/a/b", api_version="2026-01-01"),
+        Task("chat", "watsonx_chat"),
+        TOKEN,
+        "/x/ml/v1/deployments/a%2Fb/text/chat?version=2026-01-01",
+        BEARER,
+        (),
+    ),
+    "watsonx rerank": (
+        WATSONX,
+        Task("rerank", "watsonx_rerank"),
+        TOKEN,
+        "/ml/v1/text/rerank?version=2025-04-23",
+        BEARER,
+        (),
+    ),
+    "sagemaker with a token": (
+        SAGEMAKER,
+        openai_stream,
+        KEY,
+        f"/endpoints/a/inference-components/b%20c/openai/v1{CHAT}",
+        SENT_KEY,
+        SSE,
+    ),
+    "vertex vectors": (
+        VERTEX,
+        Task("embedding", "vertex_embed_single"),
+        TOKEN,
+        f"{PROJECT}/europe-west4/publishers/google/models/gemini-2.5-pro:predict",
+        BEARER,
+        (),
+    ),
     "ollama as Anthropic": (OLLAMA, stream, None, "/v1/messages", V1, SSE),
 }
 
