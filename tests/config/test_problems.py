@@ -55,7 +55,7 @@ CASES = [
     (
         "server: {limits: {xxxxx: 1}}\n",
         "1:19: server.limits.xxxxx: unknown key; known: header_timeout, body_timeout, keep_alive, "
-        "max_in_flight, max_queued, queue_timeout, drain_delay, drain_timeout",
+        "max_in_flight, max_queued, max_wait_share, queue_timeout, drain_delay, drain_timeout",
     ),
     (
         "providers:\n  - name: a\n",
