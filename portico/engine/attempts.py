@@ -538,7 +538,7 @@ def _look_closely(call: Call, head: HttpHead, body: bytes, passage: Passage) -> 
         raise UpstreamProtocol(
             "The provider's answer is not valid JSON.", upstream_status=head.status
         )
-    if call.endpoint.operation == "chat":
+    if call.endpoint.operation in ("chat", "response"):
         value = msgspec.json.decode(body)
         if not isinstance(value, dict) or not any(map(value.get, _ANSWERS)):
             raise _hollow(head)

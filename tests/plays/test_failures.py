@@ -101,7 +101,7 @@ def config(pairs: list[Pair], bad: dict[str, str], good: dict[str, str], timers:
             providers.append(
                 f"  - {{name: {part}-{number}, provider_type: {speaker.provider_type}, "
                 f"base_url: '{url[speaker.dialect]}', api_key: {CANARY}-{part}-{number}, "
-                "models: [real]}\n"
+                f"dialect: {speaker.dialect}, models: [real]}}\n"
             )
         models.append(
             f"  - {{name: lone-{number}, targets: [solo-{number}/real], "
@@ -285,8 +285,8 @@ def check_client(
             assert (heard.ends, heard.errors) == (1, [])
         else:
             assert heard.ends == 0
-            status = _STATUS[ending.code]
-            assert [unsaid(error) for error in heard.errors] == [client.shape(status, ending.code)]
+            shape = (client.in_stream or client.shape)(_STATUS[ending.code], ending.code)
+            assert [unsaid(error) for error in heard.errors] == [shape]
     else:
         assert client.text(answer.json()) == ending.heard
 

@@ -33,6 +33,8 @@ class Client:
     hear: Callable[[Answer], Heard]
     shape: Callable[[int, str], dict[str, Any]]
     """What an error of this status and code must look like, but for its message."""
+    in_stream: Callable[[int, str], dict[str, Any]] | None = None
+    """The same inside a stream, where that is another one."""
     streams_only: bool = False
     framing: str = "text/event-stream"
 
@@ -90,6 +92,49 @@ OPENAI = Client(
     lambda value: value["choices"][0]["message"]["content"],
     _hear_openai,
     _openai_shape,
+)
+
+
+# OpenAI's Responses
+
+
+def _ask_responses(route: str, streamed: bool, id: str) -> bytes:
+    body = {"model": route, "input": "hi", "store": False, "stream": streamed}
+    return http(body, path="/v1/responses", x_request_id=id)
+
+
+def _outputs(value: dict[str, Any]) -> str:
+    return "".join(
+        part.get("text", "") for item in value["output"] for part in item.get("content", [])
+    )
+
+
+def _hear_responses(answer: Answer) -> Heard:
+    values = [json.loads(one) for one in answer.events()]
+    pieces = [one["delta"] for one in values if one["type"] == "response.output_text.delta"]
+    failed = [_failure(one) for one in values if one["type"] in _FAILURES]
+    assert not failed or values[-1]["type"] in _FAILURES
+    ends = sum(one["type"] == "response.completed" for one in values)
+    return Heard("".join(pieces), ends, [{"error": error} for error in failed])
+
+
+_FAILURES = ("error", "response.failed")
+
+
+def _failure(event: dict[str, Any]) -> dict[str, Any]:
+    """Its error, in the envelope that answers have; streams name no type."""
+    error: dict[str, Any] = event["response"]["error"] if "response" in event else event
+    return {"code": error["code"], "message": error["message"]}
+
+
+RESPONSES = Client(
+    "OpenAI Responses",
+    "openai_responses",
+    _ask_responses,
+    _outputs,
+    _hear_responses,
+    _openai_shape,
+    in_stream=lambda status, code: {"error": {"code": code}},
 )
 
 
@@ -201,4 +246,4 @@ GEMINI_ARRAY = Client(
     framing="application/json",
 )
 
-CLIENTS = (OPENAI, ANTHROPIC, GEMINI, GEMINI_ARRAY)
+CLIENTS = (OPENAI, RESPONSES, ANTHROPIC, GEMINI, GEMINI_ARRAY)

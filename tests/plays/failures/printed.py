@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.plays.failures.clients import CLIENTS
+from tests.plays.failures.providers import SPEAKERS
 from tests.plays.failures.table import GROUPS, Ending, Row
 
 HEAD = (
@@ -56,7 +57,7 @@ def _group(name: str, rows: list[Row]) -> str:
 
 def _line(row: Row) -> tuple[str, ...]:
     name = row.failure
-    if len(row.speakers) < 3:
+    if len(row.speakers) < len(SPEAKERS):
         name += f" ({', '.join(_SHORT[speaker.dialect] for speaker in row.speakers)})"
     return (
         name,
@@ -68,7 +69,12 @@ def _line(row: Row) -> tuple[str, ...]:
     )
 
 
-_SHORT = {"openai_chat": "OpenAI", "anthropic_messages": "Anthropic", "gemini_generate": "Gemini"}
+_SHORT = {
+    "openai_chat": "Chat",
+    "openai_responses": "Responses",
+    "anthropic_messages": "Anthropic",
+    "gemini_generate": "Gemini",
+}
 
 
 def _told(ending: Ending | None) -> str:

@@ -96,6 +96,58 @@ OPENAI = Speaker(
     hollow=b'{"id":"c1","object":"chat.completion","choices":[]}',
 )
 
+# OpenAI Responses
+
+
+def _output(text: str, status: str) -> dict[str, Any]:
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    item = {"id": "msg_1", "type": "message", "role": "assistant"}
+    return {**item, "status": status, "content": [part] if text else []}
+
+
+def _response(status: str, text: str = "", **more: Any) -> dict[str, Any]:
+    output = [_output(text, status)] if text else []
+    head = {"id": "resp_1", "object": "response", "created_at": 1, "model": "real"}
+    return {**head, "status": status, "error": None, "output": output, **more}
+
+
+_RESPONSE_USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+_ITEM = {"item_id": "msg_1", "output_index": 0}
+_PART = {**_ITEM, "content_index": 0}
+
+
+def _responses(kind: str, **fields: Any) -> bytes:
+    return f"event: {kind}\n".encode() + event({"type": kind, **fields, "sequence_number": 0})
+
+
+def _empty_part() -> dict[str, Any]:
+    return {"type": "output_text", "text": "", "annotations": []}
+
+
+RESPONSES = Speaker(
+    dialect="openai_responses",
+    provider_type="openai_compatible",
+    whole=json.dumps(_response("completed", "hello", usage=_RESPONSE_USAGE)).encode(),
+    opening=_responses("response.created", response=_response("in_progress"))
+    + _responses("response.output_item.added", output_index=0, item=_output("", "in_progress"))
+    + _responses("response.content_part.added", **_PART, part=_empty_part()),
+    first=_responses("response.output_text.delta", **_PART, delta="he", logprobs=[]),
+    more=_responses("response.output_text.delta", **_PART, delta="llo", logprobs=[])
+    + _responses("response.output_text.done", **_PART, text="hello", logprobs=[])
+    + _responses(
+        "response.content_part.done", **_PART, part=_output("hello", "completed")["content"][0]
+    )
+    + _responses("response.output_item.done", output_index=0, item=_output("hello", "completed")),
+    end=_responses(
+        "response.completed", response=_response("completed", "hello", usage=_RESPONSE_USAGE)
+    ),
+    life=_responses("response.in_progress", response=_response("in_progress")),
+    reported_early=None,
+    says=_openai,
+    error_event=_responses("error", code="server_is_overloaded", message="busy", param=None),
+    hollow=b'{"id":"resp_1","object":"response","status":"completed","output":[]}',
+)
+
 # Anthropic Messages
 
 _ANTHROPIC: dict[str, tuple[int, str, str]] = {
@@ -235,6 +287,6 @@ GEMINI = Speaker(
     hollow=b'{"modelVersion":"real"}',
 )
 
-SPEAKERS = (OPENAI, ANTHROPIC, GEMINI)
+SPEAKERS = (OPENAI, RESPONSES, ANTHROPIC, GEMINI)
 FULL_USAGE = (7, 3)
 """Input and output tokens of every complete answer here."""

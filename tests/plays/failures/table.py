@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from tests.harness import LAST_CHUNK, SSE_HEAD, Script, chunk, replying, whole
-from tests.plays.failures.providers import ANTHROPIC, GEMINI, OPENAI, Speaker
+from tests.plays.failures.providers import (
+    ANTHROPIC,
+    OPENAI,
+    RESPONSES,
+    SPEAKERS,
+    Speaker,
+)
 from tests.plays.failures.scripts import (
     dripping,
     quoting,
@@ -63,7 +69,7 @@ class Row:
     failure: str
     whole: Ending | None = None
     streamed: Ending | None = None
-    speakers: tuple[Speaker, ...] = (OPENAI, ANTHROPIC, GEMINI)
+    speakers: tuple[Speaker, ...] = SPEAKERS
     is_translated: bool = False
     """Only where client and provider speak different dialects."""
 
@@ -128,7 +134,7 @@ CONNECTION = [
         streamed=early(
             lambda s: then_reset(SSE_HEAD + chunk(s.opening)), PROTOCOL, billed="opening"
         ),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "reset in the middle",
@@ -147,12 +153,12 @@ CONNECTION = [
     Row(
         "reset after the end",
         streamed=well(lambda s: then_reset(streamed(s, s.more + s.end))),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "open after the end",
         streamed=well(lambda s: then_stall(streamed(s, s.more + s.end))),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
 ]
 
@@ -294,7 +300,7 @@ STREAM = [
             "stream_truncated",
             billed="opening",
         ),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "only signs of life, then ends",
@@ -325,7 +331,7 @@ STREAM = [
             503,
             billed="opening",
         ),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "an error event after a sign of life",
@@ -364,7 +370,7 @@ STREAM = [
     Row(
         "the end is told twice",
         streamed=well(lambda s: replying(streamed(s, s.more + s.end + s.end), LAST_CHUNK)),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "finished, but the last word is missing",
@@ -406,12 +412,12 @@ TIME = [
             billed="opening",
             timers="first_event: 0.15",
         ),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "silence after the opening for longer than `idle`, then content",
         streamed=well(lambda s: silent_for(0.3, s), timers="first_event: 5, idle: 0.1"),
-        speakers=(OPENAI, ANTHROPIC),
+        speakers=(OPENAI, RESPONSES, ANTHROPIC),
     ),
     Row(
         "signs of life, but no content",
