@@ -88,16 +88,23 @@ class Circuit:
         if self.allowance is not None and lease in self.trials:
             self.allowance += TRIALS_PER_ANSWER
 
+    def limit(self, now: float) -> int | None:
+        """How many trials may be under way; `None` where it is warm or never was out."""
+        allowance = self.allowance
+        if allowance is None or self.open_until > 0.0:
+            return allowance
+        return None if allowance >= WARM or now - self.moved_at >= WARMING_S else allowance
+
     def is_full(self, now: float) -> bool:
         """Are as many on trial as may be? Notices, too, that it is warm."""
-        allowance = self.allowance
-        if allowance is None:
+        if self.allowance is None:
             return False
-        if self.open_until == 0.0 and (allowance >= WARM or now - self.moved_at >= WARMING_S):
+        limit = self.limit(now)
+        if limit is None:
             self.allowance = None
             self.trials.clear()
             return False
-        return len(self.trials) >= allowance
+        return len(self.trials) >= limit
 
     def wants_trial(self) -> bool:
         """Is it half open, with fewer on trial than it takes to close it?"""

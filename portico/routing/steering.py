@@ -105,7 +105,7 @@ def view(state: DeploymentState, now: float, wall: float) -> DeploymentView:
         priority=deployment.priority,
         circuit=state.circuit.name(now),
         circuit_openings=state.circuit.opened,
-        warming_up_limit=state.circuit.allowance,
+        warming_up_limit=state.circuit.limit(now),
         returns_at=_at(until, now, wall) if is_away else None,
         returns_in_s=round(until - now, 3) if is_away else None,
         credential_refusals=state.credential.refusals,

@@ -276,6 +276,8 @@ def test_a_breaker_that_closed_is_warm_after_a_while_and_cold_after_a_failure(
         attempt(state, now, None, rng, lasting=0.0)
     crowd = [started(state, now) for _ in range(5)]
     assert exclusion(state, now) == Exclusion("warming_up", soft=True)
+    assert steering.view(state, now + 9.0, 0.0).warming_up_limit == 5
+    assert steering.view(state, now + 10.0, 0.0).warming_up_limit is None
     assert exclusion(state, now + 10.0) is None
     assert not state.guarded
     for lease in crowd:

@@ -20,7 +20,14 @@ from portico.policy.limits import RateWindow
 from portico.routing import steering
 from portico.routing.affinity import session_of
 from portico.routing.eligibility import Exclusion
-from portico.routing.health import DeploymentState, carry_over, cool, finished, started
+from portico.routing.health import (
+    DeploymentState,
+    carry_over,
+    cool,
+    finished,
+    first_event,
+    started,
+)
 from portico.routing.router import (
     Candidate,
     Explanation,
@@ -315,6 +322,8 @@ def test_limits_hold_breakers_leave_one_and_all_leases_come_back(
         now += step
         if what == "end" and leases:
             lease = leases.pop(number % len(leases))
+            if number % 2:
+                first_event(lease, now)
             finished(lease, now, OUTCOMES[number], rng=rng)
             continue
         choice = next_deployment(route, now=now, rng=rng, request=RoutingRequest(tokens=tokens))
@@ -332,6 +341,7 @@ def test_limits_hold_breakers_leave_one_and_all_leases_come_back(
     for lease in leases:
         finished(lease, now, None, rng=rng)
     assert [state.in_flight for state in route.states] == [0, 0, 0]
+    assert [state.circuit.trials for state in route.states] == [set(), set(), set()]
 
 
 def test_two_routes_give_the_same_deployments_different_priorities(
