@@ -40,7 +40,9 @@ class Client:
 
 
 def unsaid(error: dict[str, Any]) -> dict[str, Any]:
-    """An error without its words."""
+    """An error without its words; some dialects say nothing else."""
+    if isinstance(error["error"], str):
+        return {**error, "error": bool(error["error"])}
     inner = {k: v for k, v in error["error"].items() if k not in ("message", "details", "param")}
     return {**error, "error": inner}
 
@@ -246,4 +248,35 @@ GEMINI_ARRAY = Client(
     framing="application/json",
 )
 
+<<<<<<< Updated upstream
 CLIENTS = (OPENAI, RESPONSES, ANTHROPIC, GEMINI, GEMINI_ARRAY)
+=======
+# Ollama
+
+
+def _ask_ollama(route: str, streamed: bool, id: str) -> bytes:
+    body: dict[str, Any] = {"model": route, "messages": _PROMPT}
+    return http(body if streamed else {**body, "stream": False}, path="/api/chat", x_request_id=id)
+
+
+def _hear_ollama(answer: Answer) -> Heard:
+    assert answer.body.endswith(b"\n") or not answer.body
+    values = [json.loads(line) for line in answer.body.splitlines()]
+    errors = [value for value in values if "error" in value]
+    assert not errors or "error" in values[-1]
+    text = "".join(value["message"]["content"] for value in values if "message" in value)
+    return Heard(text, sum(value.get("done", False) for value in values), errors)
+
+
+OLLAMA = Client(
+    "Ollama",
+    "ollama_chat",
+    _ask_ollama,
+    lambda value: value["message"]["content"],
+    _hear_ollama,
+    lambda status, code: {"error": True},
+    framing="application/x-ndjson",
+)
+
+CLIENTS = (OPENAI, ANTHROPIC, GEMINI, GEMINI_ARRAY, OLLAMA)
+>>>>>>> Stashed changes

@@ -36,7 +36,7 @@ Billed = Literal["nothing", "opening", "input", "begun", "estimate", "all"]
 Play = Callable[[Speaker], Script | None]
 """What a provider of this dialect does; `None` if nobody listens at its address."""
 
-QUICK: Final = "first_byte: 0.15, first_event: 0.15, first_content: 0.3, idle: 0.15, "
+QUICK: Final = "first_byte: 0.3, first_event: 0.3, first_content: 0.6, idle: 0.3, "
 """Timers of the rows in which one runs out."""
 
 
