@@ -117,6 +117,7 @@ SAID_ELSEWHERE: Final = {
     ("ChatRequest.stream", "gemini_generate"),
     ("ChatRequest.stream", "bedrock_converse"),
     ("ChatRequest.stream", "bedrock_invoke"),
+    ("ChatRequest.stream", "watsonx_chat"),
 }
 """In the address."""
 
