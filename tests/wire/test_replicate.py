@@ -70,9 +70,9 @@ OWNERS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prompt": "Hello",
             "system_prompt": "Be brief.",
             "image": "data:image/png;base64,AAAA",
-            "max_tokens": 64,
+            "max_tokens": 1024,
         },
-        ["temperature", "top_p", "top_k", "seed", "thinking", "stop", "verbosity"],
+        ["max_tokens", "temperature", "top_p", "top_k", "seed", "thinking", "stop", "verbosity"],
     ),
     "google/gemini-2.5-flash": (
         {
@@ -139,6 +139,13 @@ def test_a_model_of_one_picture_gets_the_last() -> None:
     said, dropped = written(asked("anthropic/claude", user(PIXEL, "or", PHOTO)))
     assert said["image"] == "https://example.com/a.png"
     assert dropped == ["content.image"]
+
+
+@pytest.mark.parametrize(("asked_for", "said_as"), [(1023, 1024), (1024, 1024), (2000, 2000)])
+def test_a_limit_that_a_model_refuses_is_raised_and_named(asked_for: int, said_as: int) -> None:
+    said, dropped = written(asked("anthropic/claude-4-sonnet", user("?"), max_tokens=asked_for))
+    assert said["max_tokens"] == said_as
+    assert dropped == (["max_tokens"] if said_as > asked_for else [])
 
 
 def test_what_thinks_as_it_likes_is_told_so() -> None:

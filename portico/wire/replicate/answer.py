@@ -1,8 +1,8 @@
 """A prediction as a canonical answer, and what its `error` stands for.
 
 https://replicate.com/docs/topics/predictions/lifecycle and …/reference/http (2026-11-23); token
-counts: https://github.com/replicate/cog/blob/main/docs/python.md, "Metrics". A prediction that
-failed is an answer of 200 that says so.
+counts: https://github.com/replicate/replicate-go/issues/52, of Llama 2. A prediction that failed is
+an answer of 200 that says so.
 """
 
 from typing import Any, Final

@@ -1,11 +1,13 @@
 """What the language models on Replicate call their inputs: facts, by who owns the model.
 
-Each model has a schema of its own, and those of one owner agree:
-https://replicate.com/openai/gpt-5.4/versions/93f5c587…/api,
+Each model has a schema of its own. Those of one owner are taken to agree with the ones read on
+2026-11-23: https://replicate.com/openai/gpt-5.4/versions/93f5c587…/api,
 https://replicate.com/google/gemini-2.5-flash/versions/a441f4c6…/api,
-https://replicate.com/meta/meta-llama-3-70b-instruct/api/schema,
-https://replicate.com/anthropic/claude-4.5-sonnet/api/schema (2026-11-23). An owner who is not
-listed is taken to follow Meta's names, as most do.
+https://replicate.com/meta/meta-llama-3.1-405b-instruct/examples,
+https://replicate.com/anthropic/claude-4-sonnet/versions/99e2cf4c…/api and
+https://replicate.com/deepseek-ai/deepseek-v3.1/versions/0667b889…/api. What other owners call
+theirs was not read: they are asked by Meta's names. How the models of Anthropic and DeepSeek are
+told to think differs from one to the next, so they are not.
 """
 
 from typing import Final, Literal
@@ -17,11 +19,13 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """Names of inputs; `None` is no such input. `system` of `None` puts it before the prompt.
 
     `images` takes a list, `image` one alone. `messages` holds a conversation as it is; without it
-    the turns become one prompt. `stop` is one text, its sequences parted by commas.
+    the turns become one prompt. `stop` is one text, its sequences parted by commas. A limit below
+    `least_tokens` is refused.
     """
 
     system: str | None = "system_prompt"
     max_tokens: str = "max_tokens"
+    least_tokens: int = 1
     sampling: frozenset[str] = frozenset()
     messages: str | None = None
     images: str | None = None
@@ -36,7 +40,7 @@ _USUAL: Final = Inputs(
     stop="stop_sequences",
 )
 _BY_OWNER: Final[dict[str, Inputs]] = {
-    "anthropic": Inputs(image="image"),
+    "anthropic": Inputs(image="image", least_tokens=1024),
     "deepseek-ai": Inputs(
         system=None,
         sampling=frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty"}),

@@ -38,7 +38,9 @@ def write_request(
     said: JsonObject = {}
     _write_prompt(request.messages, names, said, unsupported)
     if request.max_tokens is not None:
-        said[names.max_tokens] = request.max_tokens
+        if request.max_tokens < names.least_tokens:
+            unsupported("max_tokens", NAME)
+        said[names.max_tokens] = max(request.max_tokens, names.least_tokens)
     _write_sampling(request, names, said, unsupported)
     _write_thinking(request, names, said, unsupported)
     if request.stop:
