@@ -15,8 +15,8 @@ from portico.policy.fair_queue import FairQueue, Waiter
 from portico.policy.turnover import Turnover
 from portico.types.identity import Principal
 
-_RECENT_S = 10.0
 _LEAST_RETRY_S = 1.0
+_UNKNOWN_RETRY_S = 10.0
 _MOST_RETRY_S = 60.0
 
 
@@ -35,8 +35,6 @@ class Gate:
     __slots__ = (
         "_by_key",
         "_clock",
-        "_counted_from",
-        "_ended",
         "_loop",
         "_max",
         "_max_wait_share",
@@ -66,8 +64,6 @@ class Gate:
         self._queue: FairQueue[asyncio.Future[Place]] = FairQueue(max_queued)
         self._turnover: Turnover[Place] = Turnover()
         self._by_key: dict[str, int] = {}
-        self._counted_from = clock()
-        self._ended = 0
 
     @property
     def in_flight(self) -> int:
@@ -125,7 +121,6 @@ class Gate:
         else:
             del self._by_key[key]
         self._turnover.give_back(place, self._clock())
-        self._ended += 1
         while (waiter := self._queue.pop(self._by_key)) is not None:
             if not waiter.ticket.done():
                 waiter.ticket.set_result(self._take(waiter.key))
@@ -149,17 +144,14 @@ class Gate:
             waiter.ticket.set_exception(self._overloaded("timeout"))
 
     def _overloaded(self, reason: QueueRefusal) -> Overloaded:
-        """`retry-after` is how long those in front need at the pace of the last seconds."""
+        """`retry-after` is how long it takes until those in front have their places."""
         self._meter.queue_refused(reason)
-        now = self._clock()
-        span = max(now - self._counted_from, 0.001)
-        pace = self._ended / span
-        if span > _RECENT_S:
-            self._counted_from, self._ended = now - _RECENT_S / 2, int(pace * _RECENT_S / 2)
-        wait = (len(self._queue) + 1) / pace if pace else _MOST_RETRY_S / 6
+        wait_s = self._turnover.wait_s(len(self._queue), self._clock())
+        if wait_s is None:
+            wait_s = _UNKNOWN_RETRY_S
         return Overloaded(
             f"The gateway is at its limit of {self._max} calls at a time; try again shortly.",
-            retry_after_s=min(max(wait, _LEAST_RETRY_S), _MOST_RETRY_S),
+            retry_after_s=min(max(wait_s, _LEAST_RETRY_S), _MOST_RETRY_S),
         )
 
 

@@ -49,3 +49,7 @@ class Turnover(Generic[T]):
             return by_pace
         since = next(islice(self._held_since.values(), ahead, None))
         return max(by_pace, 1.0 - (now - since) / usual_s)
+
+    def wait_s(self, ahead: int, now: float) -> float | None:
+        """The same in seconds; `None` while nobody has given a place back yet."""
+        return None if self._usual_s is None else self.wait(ahead, now) * self._usual_s

@@ -68,7 +68,7 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
         clock.now += 4.9
         refusal = gate.refusal(who("a"), 0)
         assert refusal is not None
-        assert (refusal.code, refusal.retry_after_s) == ("server_is_overloaded", 14.9)
+        assert (refusal.code, refusal.retry_after_s) == ("server_is_overloaded", 5.1)
         with pytest.raises(Overloaded):
             await gate.enter(who("a"), 0)
         assert (gate.queued, meter.refused) == (0, ["full", "full"])

@@ -40,7 +40,10 @@ WAITS = [
 def test_the_wait_follows_from_who_holds_a_place(
     since: tuple[float, ...], usual: float | None, ahead: int, now: float, share: float
 ) -> None:
-    assert held(*since, usual=usual).wait(ahead, now) == pytest.approx(share)
+    turnover = held(*since, usual=usual)
+    assert turnover.wait(ahead, now) == pytest.approx(share)
+    seconds = None if usual is None else pytest.approx(share * usual)
+    assert turnover.wait_s(ahead, now) == seconds
 
 
 def test_what_is_usual_follows_slowly() -> None:
