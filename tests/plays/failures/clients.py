@@ -248,9 +248,6 @@ GEMINI_ARRAY = Client(
     framing="application/json",
 )
 
-<<<<<<< Updated upstream
-CLIENTS = (OPENAI, RESPONSES, ANTHROPIC, GEMINI, GEMINI_ARRAY)
-=======
 # Ollama
 
 
@@ -278,5 +275,4 @@ OLLAMA = Client(
     framing="application/x-ndjson",
 )
 
-CLIENTS = (OPENAI, ANTHROPIC, GEMINI, GEMINI_ARRAY, OLLAMA)
->>>>>>> Stashed changes
+CLIENTS = (OPENAI, RESPONSES, ANTHROPIC, GEMINI, GEMINI_ARRAY, OLLAMA)
