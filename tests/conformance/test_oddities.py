@@ -4,6 +4,8 @@ Read on 2026-11-23: https://docs.mistral.ai/inference/conversations/reasoning,
 https://github.com/mistralai/client-python (the fields of requests and messages),
 https://github.com/avante-corp/avante.nvim/pull/2951 (ids of calls),
 https://api-docs.deepseek.com/guides/thinking_mode, https://console.groq.com/docs/openai,
+https://github.com/NousResearch/hermes-agent/issues/11089 (Groq and `reasoning_content`),
+https://github.com/Kilo-Org/kilocode/issues/10375 (Cerebras and the same),
 https://openrouter.ai/docs/api-reference/streaming, https://docs.x.ai/developers/debugging,
 https://docs.fireworks.ai/troubleshooting/status_error_codes/inference_error_code,
 https://developers.cloudflare.com/workers-ai/platform/errors/.
@@ -212,7 +214,9 @@ def test_mistral_thinks_in_parts_which_other_clients_see_as_thinking(tmp_path: P
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_codestral_fills_in_the_middle(streamed: bool, tmp_path: Path) -> None:
-    """https://docs.mistral.ai/api/ (fim): it answers in the shape of a chat."""
+    """It answers in the shape of a chat: `docs/models/fimcompletionrequest.md` and
+    `src/mistralai/client/models/fimcompletionresponse.py` of the client above.
+    """
     last = {"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     script = streaming(piece(content="x"), event({**last, "usage": USAGE}), DONE)
     body = {"model": f"p/{MODEL}", "prompt": "def f(", "suffix": "return x", "stream": streamed}
@@ -271,7 +275,7 @@ def test_deepseek_counts_what_its_cache_had(tmp_path: Path) -> None:
     assert counted == (2, 8, 2, 4)
 
 
-# Groq
+# Groq, Cerebras
 
 
 def test_groq_is_spared_what_it_refuses(tmp_path: Path) -> None:
@@ -280,6 +284,13 @@ def test_groq_is_spared_what_it_refuses(tmp_path: Path) -> None:
     assert not any("name" in m or "reasoning_content" in m for m in sent.json()["messages"])
     named = answer.headers["x-portico-dropped-params"]
     assert named == "logprobs, messages.name, messages.reasoning_content"
+
+
+def test_cerebras_is_spared_what_it_refuses(tmp_path: Path) -> None:
+    sent, answer, _ = asked(tmp_path, "cerebras", GOOD, {**chat(f"p/{MODEL}"), "messages": TALK})
+    user, assistant = sent.json()["messages"][1:3]
+    assert (user["name"], "reasoning_content" in assistant) == ("ann", False)
+    assert answer.headers["x-portico-dropped-params"] == "messages.reasoning_content"
 
 
 def test_groq_reports_usage_under_a_name_of_its_own(tmp_path: Path) -> None:
