@@ -133,11 +133,15 @@ class Gate:
         return place
 
     def _has_room(self) -> bool:
-        """Would one more in line be served soon enough?"""
+        """Would one more in line be served soon enough, and before its patience ends?"""
         ahead = len(self._queue)
         if ahead >= self._queue.limit:
             return False
-        return self._turnover.wait(ahead, self._clock()) <= self._max_wait_share
+        usual_s = self._turnover.usual_s
+        if usual_s is None:
+            return True
+        most_s = min(usual_s * self._max_wait_share, self._patience_s)
+        return self._turnover.wait_s(ahead, self._clock()) <= most_s
 
     def _lose_patience(self, waiter: Waiter[asyncio.Future[Place]]) -> None:
         if self._queue.remove(waiter) and not waiter.ticket.done():
@@ -146,9 +150,9 @@ class Gate:
     def _overloaded(self, reason: QueueRefusal) -> Overloaded:
         """`retry-after` is how long it takes until those in front have their places."""
         self._meter.queue_refused(reason)
-        wait_s = self._turnover.wait_s(len(self._queue), self._clock())
-        if wait_s is None:
-            wait_s = _UNKNOWN_RETRY_S
+        wait_s = _UNKNOWN_RETRY_S
+        if self._turnover.usual_s is not None:
+            wait_s = self._turnover.wait_s(len(self._queue), self._clock())
         return Overloaded(
             f"The gateway is at its limit of {self._max} calls at a time; try again shortly.",
             retry_after_s=min(max(wait_s, _LEAST_RETRY_S), _MOST_RETRY_S),

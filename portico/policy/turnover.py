@@ -19,11 +19,12 @@ _MEMORY: Final = 32
 class Turnover(Generic[T]):
     """`now` never goes back: the holders are in the order of their coming."""
 
-    __slots__ = ("_held_since", "_usual_s")
+    __slots__ = ("_held_since", "usual_s")
 
     def __init__(self) -> None:
         self._held_since: dict[T, float] = {}
-        self._usual_s: float | None = None
+        self.usual_s: float | None = None
+        """How long places are held; `None` while nobody has given one back yet."""
 
     def __len__(self) -> int:
         return len(self._held_since)
@@ -33,23 +34,17 @@ class Turnover(Generic[T]):
 
     def give_back(self, place: T, now: float) -> None:
         held_s = now - self._held_since.pop(place)
-        usual_s = self._usual_s
-        self._usual_s = held_s if usual_s is None else usual_s + (held_s - usual_s) / _MEMORY
+        usual_s = self.usual_s
+        self.usual_s = held_s if usual_s is None else usual_s + (held_s - usual_s) / _MEMORY
 
-    def wait(self, ahead: int, now: float) -> float:
-        """What one with `ahead` in line before it has to wait, as a share of the usual time; 0
-        while nobody has given a place back yet.
-        """
-        usual_s = self._usual_s
+    def wait_s(self, ahead: int, now: float) -> float:
+        """What one with `ahead` in line before it has to wait; 0 where nothing is known."""
+        usual_s = self.usual_s
         held = len(self._held_since)
-        if not usual_s or not held:
+        if usual_s is None or not held:
             return 0.0
-        by_pace = ahead / held
-        if by_pace >= 1.0:
+        by_pace = usual_s * ahead / held
+        if ahead >= held:
             return by_pace
         since = next(islice(self._held_since.values(), ahead, None))
-        return max(by_pace, 1.0 - (now - since) / usual_s)
-
-    def wait_s(self, ahead: int, now: float) -> float | None:
-        """The same in seconds; `None` while nobody has given a place back yet."""
-        return None if self._usual_s is None else self.wait(ahead, now) * self._usual_s
+        return max(by_pace, since + usual_s - now)

@@ -94,6 +94,17 @@ def test_the_line_is_as_long_as_it_is_served_soon() -> None:
     played(play)
 
 
+def test_nobody_is_lined_up_whose_patience_would_end_before() -> None:
+    async def play(gate: Gate, clock: Clock, meter: Meter) -> None:
+        await filled(gate, clock, usual_s=200.0)
+        clock.now += 139.0
+        assert gate.refusal(who("a"), 0) is not None
+        clock.now += 1.0
+        assert gate.refusal(who("a"), 0) is None
+
+    played(play)
+
+
 def test_before_any_call_has_ended_only_the_limit_counts() -> None:
     async def play(gate: Gate, clock: Clock, meter: Meter) -> None:
         for _ in range(4):
