@@ -362,14 +362,13 @@ class _House:
         def pick(name: str) -> float:
             for layer in layers:
                 value: float | None = getattr(layer, name)
-                if value is None and name == "whole":
-                    value = layer.first_byte
                 if value is not None:
                     return value
             fallback: float = getattr(built_in, name)
             return fallback
 
-        return Timeouts(**{name: pick(name) for name in Timeouts.__struct_fields__})
+        names = [name for name in Timeouts.__struct_fields__ if name != "whole"]
+        return Timeouts(whole=_whole(layers), **{name: pick(name) for name in names})
 
     def _retry(self, known: KnownProvider, own: RetriesConfig | None) -> RetryPolicy:
         config = known.config
@@ -395,6 +394,14 @@ class _House:
             budget_ratio=pick("budget_ratio", built_in.budget_ratio),
             budget_floor=int(pick("budget_floor", built_in.budget_floor)),
         )
+
+
+def _whole(layers: Iterable[TimeoutsConfig]) -> float | None:
+    """The first that speaks of it decides; who sets `first_byte` alone means it for both."""
+    for layer in layers:
+        if layer.whole is not None or layer.first_byte is not None:
+            return layer.whole
+    return BUILT_IN_TIMEOUTS.whole
 
 
 def _circuit(given: CircuitBreaker) -> CircuitPolicy:
