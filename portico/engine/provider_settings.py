@@ -86,7 +86,7 @@ class SettingsOf:
         row = self._row
         for name in said:
             if name not in row.settings:
-                known = ", ".join(f"`{one}`" for one in row.settings)
+                known = ", ".join(f"`{one}`" for one in row.settings if one != "region")
                 raise ConfigError(
                     f"`settings.{name}` means nothing to {row.title}"
                     + (f"; it takes {known}." if known else "; it takes none of the kind.")

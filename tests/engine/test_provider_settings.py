@@ -88,6 +88,23 @@ def test_an_address_that_was_given_comes_first() -> None:
             "`settings.client_id` and `settings.client_secret` and `settings.refresh_token`.",
         ),
         (
+            "provider_type: sagemaker, region: us-east-1, settings: {account: x}",
+            {},
+            "`settings.account` means nothing to Amazon SageMaker AI; it takes none of the kind.",
+        ),
+        (
+            "provider_type: sagemaker",
+            {},
+            "Amazon SageMaker AI has no address of its own; give base_url, such as "
+            "https://runtime.sagemaker.<region>.amazonaws.com, or `region`.",
+        ),
+        (
+            "provider_type: watsonx, api_key: k, settings: {project_id: p}",
+            {},
+            "IBM watsonx.ai has no address of its own; give base_url, such as "
+            "https://<region>.ml.cloud.ibm.com, or `region`.",
+        ),
+        (
             "provider_type: groq, api_key: k, settings: {client_secret: sekrit}",
             {},
             "`settings.client_secret` means nothing to Groq; it takes none of the kind.",

@@ -179,8 +179,7 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
         {"content": {"parts": [{"text": "one"}]}},
         {
             "content": {"parts": [{"text": "one"}]},
-            "outputDimensionality": 256,
-            "autoTruncate": True,
+            "embedContentConfig": {"outputDimensionality": 256, "autoTruncate": True},
         },
         ["input_type", "user", "seed"],
     ),

@@ -1,8 +1,8 @@
 """Embeddings of Vertex AI by `embedContent`, one input a request: `gemini-embedding-2` and later.
 
-https://docs.cloud.google.com/vertex-ai/generative-ai/docs/models/gemini/embedding-2 and
-…/docs/reference/rest/v1/projects.locations.publishers.models/embedContent (2026-11-23). What the
-vectors are for is said in the text itself, so it is not said here; pictures are embedded, too.
+https://docs.cloud.google.com/python/docs/reference/aiplatform/latest/google.cloud.aiplatform_v1beta1.types.EmbedContentRequest
+(2026-11-23), whose fields outside `embedContentConfig` are deprecated. What the vectors are for is
+said to these models in the text itself, so it is not said here; pictures are embedded, too.
 """
 
 from typing import Any, Final
@@ -23,13 +23,13 @@ MAX_INPUTS: Final = 1
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     """A request of exactly one input: see `base.batches`."""
     (item,) = request.inputs
-    written: dict[str, Any] = {"content": {"parts": gemini.parts(item)}}
+    config: dict[str, Any] = {}
     if request.dimensions is not None:
-        written["outputDimensionality"] = request.dimensions
+        config["outputDimensionality"] = request.dimensions
     if request.truncate == "start":
         unsupported("truncate", NAME)
     elif request.truncate is not None:
-        written["autoTruncate"] = request.truncate == "end"
+        config["autoTruncate"] = request.truncate == "end"
     for field, is_said in (
         ("input_type", request.purpose is not None),
         ("user", request.user is not None),
@@ -38,7 +38,8 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
             unsupported(field, NAME)
     only_floats(request, NAME, unsupported)
     drop_extra(request.extra, NAME, unsupported)
-    return encode(written)
+    written: dict[str, Any] = {"content": {"parts": gemini.parts(item)}}
+    return encode({**written, "embedContentConfig": config} if config else written)
 
 
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
