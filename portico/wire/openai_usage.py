@@ -3,7 +3,7 @@
 One struct covers Chat Completions, Completions, Embeddings, Responses, Images, and the rerank
 shapes of Jina and Cohere: their usage objects have no conflicting names. Sources:
 platform.openai.com/docs/api-reference (chat, responses, images), docs.x.ai/docs/models,
-api-docs.deepseek.com/api/create-chat-completion, jina.ai/reranker,
+api-docs.deepseek.com/api/create-chat-completion, github.com/jina-ai/meta-prompt,
 docs.cohere.com/reference/rerank, console.groq.com/docs/api-reference; read 2026-11-23.
 """
 

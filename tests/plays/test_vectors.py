@@ -324,7 +324,8 @@ def test_jina_ranks_for_its_own_clients(tmp_path: Path) -> None:
             cohere = {"model": "m", "query": "q", "documents": ["a", "b"]}
             answer = await running.ask(http({**cohere, "max_tokens_per_doc": 9}, path="/v1/rerank"))
             assert answer.json()["results"] == RANKED
-            assert up.requests[1].json()["max_doc_length"] == 9
+            assert answer.headers["x-portico-dropped-params"] == "max_tokens_per_doc"
+            assert up.requests[1].json() == {**cohere, "model": "up", "return_documents": False}
             answer = await running.ask(http(cohere, path="/v2/rerank"))
             assert answer.json()["meta"]["api_version"] == {"version": "2"}
 

@@ -40,14 +40,8 @@ REQUESTS: dict[str, tuple[Any, Any, list[str]]] = {
     ),
     "jina_rerank": (
         {**ASKED, "return_documents": False},
-        {
-            **RICHLY,
-            "top_n": 1,
-            "return_documents": False,
-            "max_doc_length": 512,
-            "truncation": False,
-        },
-        ["priority"],
+        {**RICHLY, "top_n": 1, "return_documents": False},
+        ["max_tokens_per_doc", "truncation", "priority"],
     ),
     "voyage_rerank": (
         ASKED,

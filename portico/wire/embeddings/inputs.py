@@ -1,9 +1,9 @@
 """What clients of OpenAI's shape give to be made vectors: texts, token ids, and pictures.
 
 OpenAI knows no pictures here; whoever has models for them reads objects: `{"text"}` and `{"image"}`
-(Jina, https://api.jina.ai/redoc#tag/embeddings), `{"content": [...]}` with typed parts (Voyage,
-https://docs.voyageai.com/reference/multimodal-embeddings-api-1), a part of a Chat message. Read
-2026-11-23.
+(Jina, by https://github.com/Crypto-Gi/Jina-Ai-Compatible-Server), `{"content": [...]}` with typed
+parts (Voyage, https://docs.voyageai.com/reference/multimodal-embeddings-api-1), a part of a Chat
+message. Read 2026-11-23.
 """
 
 from typing import Any, Final

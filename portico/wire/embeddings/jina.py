@@ -1,6 +1,9 @@
 """Embeddings of Jina AI: OpenAI's shape with a task, another word for the encoding, and pictures.
 
-https://api.jina.ai/redoc#tag/embeddings (2026-11-23).
+https://github.com/jina-ai/meta-prompt/blob/main/v4.txt; for `code.query`
+https://qdrant.tech/documentation/embeddings/jina-embeddings; for `truncate`
+https://docs.trychroma.com/integrations/embedding-models/jina-ai; for pictures the API reference of
+https://github.com/Crypto-Gi/Jina-Ai-Compatible-Server, which imitates Jina's (2026-11-23).
 """
 
 from typing import Any, Final
@@ -16,6 +19,7 @@ from portico.wire.json_io import encode
 
 NAME: Final = "jina_embed"
 MAX_INPUTS: Final = 512
+"""A guess on the safe side: how many it takes was not to be read."""
 
 _TASKS: Final[dict[Purpose, str]] = {
     "query": "retrieval.query",

@@ -4,7 +4,7 @@ https://developers.openai.com/api/docs/api-reference/embeddings/create (2026-11-
 OpenAI's own fields those of other providers of this shape are read: `input_type` in Cohere's words
 (`search_query`), Voyage's (`query`) or NVIDIA's (`passage`); Jina's `task` and `truncate`; Voyage's
 `output_dimension` and `truncation` (https://docs.voyageai.com/reference/embeddings-api and
-https://api.jina.ai/redoc#tag/embeddings, 2026-11-23).
+https://github.com/jina-ai/meta-prompt/blob/main/v4.txt, 2026-11-23).
 """
 
 from typing import Any, Final, Literal

@@ -1,8 +1,10 @@
 """Rerank of Cohere, both sides: what clients of every provider speak here.
 
 https://docs.cohere.com/reference/rerank, https://docs.cohere.com/v1/reference/rerank and
-https://api.jina.ai/redoc#tag/rerank (2026-11-23). Version 1 and Jina's ask alike at the same place,
-for documents as objects with a `text`, and to have them back; the answer there is good for both.
+https://github.com/jina-ai/meta-prompt/blob/main/v4.txt (2026-11-23). Version 1 and Jina's ask alike
+at the same place, for documents as objects with a `text`, and to have them back; the answer there
+is good for both. `max_doc_length` is a word of Jina's models
+(https://huggingface.co/jinaai/jina-reranker-v3), `truncation` one of Voyage's.
 """
 
 from typing import Any, Final

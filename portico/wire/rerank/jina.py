@@ -1,6 +1,8 @@
 """Rerank of Jina AI.
 
-https://api.jina.ai/redoc#tag/rerank and https://jina.ai/reranker (2026-11-23). Billed by tokens.
+https://github.com/jina-ai/meta-prompt/blob/main/v4.txt (2026-11-23), Jina's own account of its API.
+Whether that takes a limit for documents or a switch for truncation was not to be read anywhere, so
+neither is said. Billed by tokens.
 """
 
 from typing import Any, Final
@@ -40,9 +42,9 @@ def write_request(request: RerankRequest, /, *, unsupported: Unsupported) -> byt
         written["top_n"] = request.top_n
     written["return_documents"] = False
     if request.max_tokens_per_document is not None:
-        written["max_doc_length"] = request.max_tokens_per_document
+        unsupported("max_tokens_per_doc", NAME)
     if request.truncate is not None:
-        written["truncation"] = request.truncate
+        unsupported("truncation", NAME)
     drop_extra(request.extra, NAME, unsupported)
     return encode(written)
 
