@@ -1,7 +1,7 @@
 """Rerank of Cloudflare Workers AI: contexts with a text each, ids that are their places.
 
-https://developers.cloudflare.com/workers-ai/models/bge-reranker-base/ (2026-11-23). The model is in
-the path; nobody counts the tokens.
+`src/content/workers-ai-models/bge-reranker-base.json` of https://github.com/cloudflare/cloudflare-docs
+(2026-11-23). The model is in the path; nobody counts the tokens.
 """
 
 from typing import Any, Final
