@@ -145,7 +145,7 @@ def test_nothing_is_named_as_dropped(tmp_path: Path) -> None:
 
 
 def test_providers_with_responses_keep_their_own(tmp_path: Path) -> None:
-    body = b'{"id":"resp_theirs","output":[]}'
+    body = b'{"id":"resp_theirs","output":[{"type":"message"}]}'
 
     async def play() -> None:
         async def script(wire: Wire, _: Received) -> None:
@@ -319,7 +319,7 @@ def test_what_was_asked_is_listed_a_page_at_a_time(tmp_path: Path) -> None:
 
 
 def test_compaction_passes_where_a_provider_has_it_and_nowhere_else(tmp_path: Path) -> None:
-    compacted = b'{"id":"resp_1","object":"response.compaction","output":[],"usage":null}'
+    compacted = b'{"id":"resp_1","object":"response.compaction","output":[{"id":"cmp_1"}]}'
 
     async def run() -> None:
         async def script(wire: Wire, _: Received) -> None:
