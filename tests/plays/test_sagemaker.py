@@ -65,7 +65,7 @@ def check_token(sent: Received) -> None:
     ("model", "path"),
     [
         ("chat", "/endpoints/chat/openai/v1/chat/completions"),
-        ("shared/qwen", "/endpoints/shared/inference-components/qwen/openai/v1/chat/completions"),
+        ("fleet/qwen", "/endpoints/fleet/inference-components/qwen/openai/v1/chat/completions"),
     ],
 )
 def test_chat_goes_to_openais_path_with_a_token_made_of_the_keys(
@@ -160,7 +160,7 @@ async def container(wire: Wire, request: Received) -> None:
     wire.send(chunk(wrapped(events)) + LAST_CHUNK)
 
 
-@pytest.mark.parametrize("model", ["chat", "shared/qwen"])
+@pytest.mark.parametrize("model", ["chat", "fleet/qwen"])
 def test_invoke_endpoint_is_signed_and_its_frames_are_read(tmp_path: Path, model: str) -> None:
     async def play() -> None:
         more = ", dialect: sagemaker_invoke"
