@@ -138,6 +138,8 @@ def read_raw_part(raw: Any, path: str, ids: CallIds, home: Home | None = None) -
     """A part as decoded JSON; `None` if it holds nothing."""
     if not isinstance(raw, dict):
         raise MalformedError('expected a part, an object such as {"text": …}', path)
+    if len(raw) == 1 and isinstance(text := raw.get("text"), str):  # what most parts are
+        return Text(text) if text else None
     raw = {key: value for key, value in camel(raw).items() if value is not None}
     for field in _NESTED:
         if isinstance(raw.get(field), dict):
