@@ -3,7 +3,16 @@
 import asyncio
 import logging
 
-from portico.engine import admission, attempts, coalescing, counting, fields, loading, settle
+from portico.engine import (
+    admission,
+    answers,
+    attempts,
+    coalescing,
+    counting,
+    fields,
+    loading,
+    settle,
+)
 from portico.engine.attempts import Served
 from portico.engine.coalescing import SharedAnswer
 from portico.engine.gate import Gate
@@ -189,7 +198,7 @@ async def _stream(gateway: Gateway, call: Call, served: Served, relay: StreamRel
         failure = relay.failure()
         error = failure
         if isinstance(failure, UpstreamError):
-            error = attempts.conceal(failure, served.target.deployment.provider)
+            error = answers.conceal(failure, served.target.deployment.provider)
     except asyncio.CancelledError:
         error = attempts.interruption(gateway, call)
         raise
