@@ -5,7 +5,8 @@ The credential goes along as with calls. https://platform.openai.com/docs/api-re
 https://docs.claude.com/en/api/models-list, https://ai.google.dev/api/models,
 https://docs.cohere.com/reference/list-models,
 https://learn.microsoft.com/en-us/rest/api/azureopenai/models/list,
-https://sdks.replicate.com/resources/account/methods/get (2026-11-23).
+https://sdks.replicate.com/resources/account/methods/get,
+https://www.ibm.com/docs/SSLSRPV_2.4.x/wsj/analyze-data/fm-api-model-ids.html (2026-11-23).
 """
 
 from typing import Final
@@ -13,11 +14,12 @@ from urllib.parse import quote
 
 from portico.providers.auth import Fields, authorize
 from portico.providers.heads import request
+from portico.providers.watsonx import VERSION
 from portico.types.credential import AccessToken, ApiKey, AwsKeys, Credential
 from portico.types.deployment import Provider
 from portico.types.http import HttpRequest, Timeouts
 
-_NOWHERE: Final = frozenset({"bedrock", "vertex_ai"})
+_NOWHERE: Final = frozenset({"bedrock", "sagemaker", "vertex_ai"})
 """Their lists of models are at other hosts."""
 _MAX_BYTES: Final = 64 * 1024
 _ANY_TYPE: Final = (b"",)
@@ -36,6 +38,9 @@ def target(provider: Provider, endpoint: str | None) -> str | None:
         return "/v1/models"
     if provider.type == "replicate":
         return f"{base}/account"
+    if provider.type == "watsonx":
+        root, version = base.removesuffix("/ml/v1"), provider.api_version or VERSION
+        return f"{root}/ml/v1/foundation_model_specs?version={quote(version, safe='')}"
     if provider.type in ("azure", "azure_ai") and not base.endswith("/v1"):
         root = base.partition("/openai")[0]
         if provider.api_version is None:

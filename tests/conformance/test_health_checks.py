@@ -14,7 +14,7 @@ from portico.types.secret import Secret
 from tests.harness import CANARY, read_config
 
 ROWS = [row for row in listed_providers() if row.location != "builtin"]
-NEED_AN_ENDPOINT = {"bedrock", "vertex_ai"}
+NEED_AN_ENDPOINT = {"bedrock", "sagemaker", "vertex_ai"}
 
 
 def configured(row: ProviderRow, check: str) -> tuple[Provider | None, list[str]]:

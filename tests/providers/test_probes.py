@@ -40,7 +40,13 @@ TARGETS = [
         provider("azure", api_version="2024-10-21"),
         "/openai/models?api-version=2024-10-21",
     ),
+    (provider("watsonx"), "/ml/v1/foundation_model_specs?version=2025-04-23"),
+    (
+        provider("watsonx", "/ml/v1", api_version="2024-05-01"),
+        "/ml/v1/foundation_model_specs?version=2024-05-01",
+    ),
     (provider("bedrock"), None),
+    (provider("sagemaker"), None),
     (provider("vertex_ai", "/v1/projects/p/locations/l"), None),
 ]
 
