@@ -252,7 +252,9 @@ class MessageWriter:
     def write(self, messages: tuple[Message, ...]) -> list[JsonObject]:
         written: list[JsonObject] = []
         for message in messages:
-            if message.role == "assistant":
+            if message.role != "assistant" and (text := _words(message.content)) is not None:
+                written.append(self._with_rest({"role": message.role, "content": text}, message))
+            elif message.role == "assistant":
                 written.append(self._with_rest(self.assistant(message.content), message))
             elif message.role == "user":
                 written += self._user(message)
@@ -364,6 +366,13 @@ class MessageWriter:
     def _parts(self, blocks: Iterable[Block]) -> list[JsonObject]:
         parts = (write_part(b, self._unsupported, markers=self._is_own) for b in blocks)
         return [part for part in parts if part is not None]
+
+
+def _words(content: tuple[Block, ...]) -> str | None:
+    """The text, if there is one and nothing else."""
+    if len(content) != 1 or not isinstance(only := content[0], Text):
+        return None
+    return None if only.citations or only.cache or only.state else only.text
 
 
 _MEDIA: Final = "~media"
