@@ -6,7 +6,8 @@ since routing avoids a deployment that has no credit or lacks the model. Sources
 https://platform.openai.com/docs/guides/error-codes, https://docs.anthropic.com/en/api/errors,
 https://ai.google.dev/gemini-api/docs/troubleshooting,
 https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter,
-https://openrouter.ai/docs/api-reference/errors.
+https://openrouter.ai/docs/api-reference/errors; single providers' own sentences where
+`tests/fixtures/README.md` says.
 """
 
 import re
@@ -39,10 +40,12 @@ MAX_BODY: Final = 256 * 1024
 _MAX_WORD_CHARS: Final = 100
 
 _QUOTA: Final = re.compile(
-    r"insufficient_(?:quota|balance|credits?|funds)|spend_limit|billing_(?:hard_limit|not_active)"
-    r"|billing_error|credits_exhausted|exceeded_current_quota|usage_limit_reached|quota_exceeded",
+    r"insufficient_(?:quota|balance|credits?|funds)|spend(?:ing)?[_-]limit"
+    r"|billing_(?:hard_limit|not_active)|billing_error|credits_exhausted|exceeded_current_quota"
+    r"|usage_limit_reached|(?<!token_)(?<!request_)quota_exceeded",
     re.IGNORECASE,
 )
+"""Cerebras has a `token_quota_` and a `request_quota_`, which are rates."""
 _MONEY: Final = re.compile(r"billing|credit", re.IGNORECASE)
 _QUOTA_TEXT: Final = re.compile(
     r"credit balance is too low|insufficient (?:balance|credit|funds|quota)|out of credits?"
@@ -54,6 +57,10 @@ _QUOTA_OPENING: Final = re.compile(
     r"|you have (?:reached|exceeded) your (?:specified )?(?:api )?(?:usage|spend)",
     re.IGNORECASE,
 )
+_NO_CREDIT_OPENING: Final = re.compile(
+    r"you have run out of credits|your team [^ ]{1,80} has either used all available credits",
+    re.IGNORECASE,
+)
 _KEY_OPENING: Final = re.compile(r"(?:incorrect|invalid) api[ _-]?key\b", re.IGNORECASE)
 _PER_DAY: Final = re.compile(rb'"quota_?[iI]d"\s*:\s*"[^"]{0,200}PerDay')
 _CONTEXT: Final = re.compile(
@@ -62,7 +69,8 @@ _CONTEXT: Final = re.compile(
 _CONTEXT_TEXT: Final = re.compile(
     r"context[ _-](?:length|window|size)|maximum context|(?:prompt|input) is too long"
     r"|too many (?:input )?tokens|input token count .{0,40}exceeds"
-    r"|exceeds? the (?:model's )?(?:context|maximum number of tokens)",
+    r"|exceeds? the (?:model's )?(?:context|maximum number of tokens)"
+    r"|request too large for model",
     re.IGNORECASE,
 )
 _FILTER: Final = re.compile(
@@ -197,8 +205,8 @@ def _failed(said: _Said) -> UpstreamError:
 
 def _refused(said: _Said) -> UpstreamError:
     """A 401 or 403. Its words are never told: they often quote the key."""
-    if _QUOTA.search(said.words):
-        return UpstreamQuotaExceeded(  # Jina
+    if _QUOTA.search(said.words) or _NO_CREDIT_OPENING.match(said.text):
+        return UpstreamQuotaExceeded(  # Jina, xAI
             "The provider's account has no credit left.", upstream_status=said.status
         )
     if _FILTER.search(said.words) or (said.status == 403 and _FILTER_TEXT.search(said.text)):

@@ -96,6 +96,16 @@ def body_of(**error: object) -> bytes:
             403,
             "content_filter",
         ),
+        (
+            403,
+            body_of(
+                message="Your team 16f2151a-40f4 has either used all available credits or reached "
+                "its monthly spending limit."
+            ),
+            UpstreamQuotaExceeded,
+            429,
+            "insufficient_quota",
+        ),
         (402, b'{"detail": "no"}', UpstreamQuotaExceeded, 429, "insufficient_quota"),
         (
             404,
