@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from portico.engine import fields
-from portico.engine.passage import error_writer
 from portico.errors import GatewayError
 from portico.types.http import Responder
+from portico.wire.client_errors import error_writer
 
 _ENCODER = msgspec.json.Encoder()
 

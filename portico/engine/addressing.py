@@ -18,12 +18,10 @@ def address(
     steady = target.steady_heads.get(task) if target.steady_heads else None
     if steady is not None and steady.fits(target.credential, call.request.headers):
         return steady.request(body, timeouts)
-    deployment = target.addressed(task.dialect)
-    provider = deployment.provider
     preparer = target.preparer(task.dialect) or _USUAL.get(task.dialect)
     if preparer is not None:
         made = preparer.prepare(
-            deployment,
+            target.addressed(task.dialect),
             task,
             body,
             target.credential,
@@ -44,7 +42,7 @@ def address(
             "for that; set `dialect` to what it speaks."
         )
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
-    return HttpRequest(provider.origin, head, body, timeouts, stream_types)
+    return HttpRequest(target.deployment.provider.origin, head, body, timeouts, stream_types)
 
 
 _STEADY: dict[Preparer, tuple[bytes, ...]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from portico.engine import settle
-from portico.engine.passage import Passage
+from portico.engine.passage.plan import Passage
 from portico.errors import UpstreamError, UpstreamProtocol
 from portico.logs import scrub
 from portico.types.call import Attempt, Call

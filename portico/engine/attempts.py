@@ -15,10 +15,11 @@ from portico.engine import admission, answers, explaining, settle
 from portico.engine.gateway import Gateway
 from portico.engine.hedging import LOST, race
 from portico.engine.media import MediaWanted
-from portico.engine.passage import Passage, Straight, plan
+from portico.engine.passage.plan import Passage, plan
+from portico.engine.passage.straight import Straight
+from portico.engine.passage.vectors import Embedded, Ranked
 from portico.engine.relay import StreamRelay
 from portico.engine.snapshot import BoundRoute, Snapshot, Target
-from portico.engine.vectors import Embedded, Ranked
 from portico.errors import (
     Cancelled,
     Draining,

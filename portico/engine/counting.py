@@ -7,7 +7,7 @@ marked as one, and costs nothing.
 from typing import Final
 
 from portico.engine import fields
-from portico.engine.passage import read_prompt
+from portico.engine.passage.counted import read_prompt
 from portico.errors import GatewayError, NotSupported, UpstreamError
 from portico.policy.prompt_tokens import prompt_tokens
 from portico.types.call import Call

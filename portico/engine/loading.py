@@ -4,9 +4,9 @@ Where no deployment of the route is an Ollama there is nothing to load, and the 
 it is done.
 """
 
-from portico.engine.passage import OLLAMA
 from portico.errors import GatewayError, NotSupported
 from portico.types.call import Call
+from portico.wire.ollama_chat import dialect as ollama_chat
 from portico.wire.ollama_chat import loading
 
 
@@ -14,7 +14,7 @@ def may_answer(call: Call, error: GatewayError) -> bool:
     """Is this failure only that nobody there loads models?"""
     return (
         isinstance(error, NotSupported)
-        and call.endpoint.dialect == OLLAMA
+        and call.endpoint.dialect == ollama_chat.NAME
         and call.chat is not None
         and loading.is_one(call.chat)
     )

@@ -17,12 +17,12 @@ from portico.engine.attempts import Served
 from portico.engine.coalescing import SharedAnswer
 from portico.engine.gate import Gate
 from portico.engine.gateway import Gateway
-from portico.engine.passage import error_writer
 from portico.engine.relay import StreamRelay
 from portico.errors import Cancelled, GatewayError, InternalError, UpstreamError
 from portico.types.call import NOBODY, NOWHERE, Addressed, Call, InferenceEndpoint
 from portico.types.http import HttpResponse, Request, Responder
 from portico.wire import envelope
+from portico.wire.client_errors import error_writer
 
 _NEVER_ANSWERED = Cancelled.status
 """The status of a call whose client left; if it has not, its connection is cut, not left open."""

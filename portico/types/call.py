@@ -133,6 +133,15 @@ class Call(msgspec.Struct, eq=False):
     """Those of the fallback that the call is on; `None` while it is on its own route."""
     is_settled: bool = False
 
+    @property
+    def refuses_unsupported(self) -> bool:
+        """Is a request field that the provider's dialect cannot express an error? The client may
+        say. What an answer has and the client's dialect cannot express is only ever named: it is
+        paid for.
+        """
+        asked = self.request.headers.get(b"x-portico-unsupported-params")
+        return asked == b"error" or (self.route.refuses_unsupported and asked != b"drop")
+
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One upstream try, as the journal keeps it. `outcome` is `success` or a code of `errors`."""

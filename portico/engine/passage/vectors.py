@@ -10,17 +10,23 @@ from typing import Final
 
 import msgspec
 
+from portico.engine.addressing import address
+from portico.engine.passage.straight import Straight, adapted, straight
+from portico.engine.snapshot import Target
 from portico.errors import NotSupported, UpstreamError
+from portico.providers.base import Task
 from portico.types.call import Call
-from portico.types.deployment import Deployment
+from portico.types.deployment import Deployment, Operation
 from portico.types.embeddings import EmbeddingRequest
 from portico.types.http import HttpHead, HttpRequest, HttpResponse
 from portico.types.rerank import RerankRequest
 from portico.types.usage import Usage
-from portico.wire.base import Dropped, Unsupported
+from portico.wire import envelope
+from portico.wire.base import Dropped, Unsupported, refuse
 from portico.wire.embeddings import table as embeddings
 from portico.wire.embeddings.base import EmbeddingDialect, NativeVectors, batches, count, join
 from portico.wire.mistral_clients import is_mistrals
+from portico.wire.ollama_chat import dialect as ollama_chat
 from portico.wire.rerank import table as rerank
 from portico.wire.rerank.base import RerankDialect, checked
 from portico.wire.table import PROVIDER_DIALECTS
@@ -41,6 +47,9 @@ _OWN_WORDS: Final = {
 """What only a client of Jina's or Voyage's says at the place that both share with OpenAI's."""
 _COHERES: Final = (b'"max_tokens_per_doc"', b'"max_chunks_per_doc"', b'"rank_fields"')
 """What a client of Cohere's says to rank, and Jina does not know."""
+
+_PATHS: Final[dict[Operation, str]] = {"embedding": "/embeddings", "rerank": "/rerank"}
+"""Where OpenAI, and whoever speaks alike, is asked."""
 
 Address = Callable[[str, bytes], HttpRequest]
 """Makes the request to the provider out of the dialect's name and a body."""
@@ -101,7 +110,45 @@ class Ranked(msgspec.Struct):
         return client.write_response(ranked, request=self.asked, id=self.id), ranked.usage
 
 
-def spoken(call: Call, deployment: Deployment) -> str:
+def plan(call: Call, target: Target) -> Straight | Embedded | Ranked:
+    deployment = target.deployment
+    name = _spoken(call, deployment)
+    if _passes(call, deployment, name):
+        own = _native(call)
+        return straight(call, target) if own is None else _same(call, target, own)
+    operation = call.endpoint.operation
+
+    def to(dialect: str, body: bytes) -> HttpRequest:
+        task = Task(operation, dialect, path=_PATHS[operation])
+        return address(call, target, task, body, ())
+
+    make = _embedded if operation == "embedding" else _ranked
+    return make(call, deployment, name, to, refuse if call.refuses_unsupported else None)
+
+
+def _same(call: Call, target: Target, own: NativeVectors) -> Straight:
+    """Vectors and ranks whose bytes pass, in other words than OpenAI's."""
+    endpoint = call.endpoint
+    body = call.request.body
+    if own.rename is not None:
+        body = own.rename(body, target.deployment.model)
+    else:
+        body = envelope.splice(body, call.envelope, target.model_json, add_usage=False)
+    is_ollamas = endpoint.dialect == ollama_chat.NAME
+    path = endpoint.path if is_ollamas else _PATHS[endpoint.operation]
+    task = Task(endpoint.operation, own.dialect, path=path, method=own.method)
+    errors = _error_dialect(call, target.deployment, own.dialect)
+    return Straight(
+        address(call, target, task, adapted(call, target.deployment.provider, body), ()),
+        None,
+        endpoint.operation,
+        PROVIDER_DIALECTS[errors].read_error,
+        passes_errors=errors == endpoint.dialect,
+        read_usage=own.read_usage,
+    )
+
+
+def _spoken(call: Call, deployment: Deployment) -> str:
     """What the deployment speaks when it is asked for vectors, or to rank.
 
     Raises `NotSupported` for one that makes no vectors.
@@ -125,7 +172,7 @@ def _family(call: Call, deployment: Deployment) -> str:
     return next((dialect for dialect in speaks if dialect in _OPENAI_SHAPED), speaks[0])
 
 
-def passes(call: Call, deployment: Deployment, name: str) -> bool:
+def _passes(call: Call, deployment: Deployment, name: str) -> bool:
     """Does the client say it as the deployment does, which speaks `name`?"""
     shape = call.endpoint.shape
     if shape == _RERANK_V1:
@@ -137,17 +184,17 @@ def passes(call: Call, deployment: Deployment, name: str) -> bool:
             return False
         words = _OWN_WORDS.get(name, ())
         return name == _OPENAI or any(word in call.request.body for word in words)
-    found = native(call)
+    found = _native(call)
     return found is not None and found.dialect == name
 
 
-def native(call: Call) -> NativeVectors | None:
+def _native(call: Call) -> NativeVectors | None:
     """How bytes of this shape pass, where they do not as OpenAI's do."""
     shape = call.endpoint.shape or ""
     return embeddings.NATIVE_VECTORS.get(shape) or rerank.NATIVE_RANKS.get(shape)
 
 
-def error_dialect(call: Call, deployment: Deployment, name: str) -> str:
+def _error_dialect(call: Call, deployment: Deployment, name: str) -> str:
     """The chat dialect that reads this deployment's errors when it speaks `name`: who ranks as
     Cohere does and is otherwise like OpenAI fails like OpenAI.
     """
@@ -157,11 +204,7 @@ def error_dialect(call: Call, deployment: Deployment, name: str) -> str:
     return embeddings.ERRORS_OF.get(name) or rerank.ERRORS_OF[name]
 
 
-def error_reader(dialect: str) -> Callable[[HttpHead, bytes], UpstreamError]:
-    return PROVIDER_DIALECTS[dialect].read_error
-
-
-def embedded(
+def _embedded(
     call: Call,
     deployment: Deployment,
     name: str,
@@ -176,11 +219,11 @@ def embedded(
     parts = batches(wanted, dialect.MAX_INPUTS)
     write = unsupported or _dropping(call)
     first, *more = [address(name, dialect.write_request(part, unsupported=write)) for part in parts]
-    errors = error_dialect(call, deployment, name)
+    errors = _error_dialect(call, deployment, name)
     return Embedded(first, tuple(more), dialect, errors, shape, call.request_id, asked, parts)
 
 
-def ranked(
+def _ranked(
     call: Call,
     deployment: Deployment,
     name: str,
@@ -192,7 +235,7 @@ def ranked(
     asked = rerank.RERANK_SHAPES[shape].read_request(call.request.body)
     wanted = msgspec.structs.replace(asked, model=deployment.model)
     body = dialect.write_request(wanted, unsupported=unsupported or _dropping(call))
-    errors = error_dialect(call, deployment, name)
+    errors = _error_dialect(call, deployment, name)
     return Ranked(address(name, body), dialect, errors, shape, call.request_id, asked)
 
 
