@@ -344,8 +344,7 @@ class Running:
 
     def count(self, name: str) -> float:
         """The sum of a metric over all its labels."""
-        values = re.findall(rf"(?m)^{name}(?:\{{.*\}})? (\S+)$", self.metrics())
-        return sum(map(float, values))
+        return total(self.metrics(), name)
 
     def check_balance(self) -> None:
         """`requests_total = success + error + active`, with nothing active."""
@@ -358,6 +357,11 @@ class Running:
     def leave_all(self) -> None:
         for client in self._clients:
             client.leave()
+
+
+def total(metrics: str, name: str) -> float:
+    """The sum of a metric over all its labels, in what was scraped."""
+    return sum(map(float, re.findall(rf"(?m)^{name}(?:\{{.*\}})? (\S+)$", metrics)))
 
 
 def read_config(text: str, environ: Mapping[str, str] | None = None) -> Config:

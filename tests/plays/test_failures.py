@@ -32,6 +32,7 @@ from tests.harness import (
     Wire,
     closed_port,
     gateway,
+    total,
     upstream,
 )
 from tests.plays.failures import scripts
@@ -183,12 +184,14 @@ def _seen(
             "\n".join(lines),
             journal,
         )
-    counts = [running.count(f"litellm_requests{kind}_total") for kind in ("", "_success", "_error")]
+    metrics = running.metrics()
+    names = (f"litellm_requests{kind}_total" for kind in ("", "_success", "_error"))
+    counts = [total(metrics, name) for name in names]
     return Played(
         cells,
         sum(state.in_flight for state in states.values()),
         (counts[0], counts[1], counts[2]),
-        running.metrics() + running.log,
+        metrics + running.log,
         {dialect: len(provider.requests) for dialect, provider in failing.items()},
     )
 
