@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
@@ -45,7 +45,7 @@ from portico.policy.pricing import PriceTable
 from portico.routing import steering
 from portico.routing.steering import DeploymentView
 from portico.stores.journal import FileJournal
-from portico.types.deployment import Deployment, Provider
+from portico.types.deployment import Provider, Route
 from portico.types.http import Request, Responder
 from portico.types.secret import Secret
 from portico.wire.openai_error import write_error
@@ -282,27 +282,24 @@ def check_config(config: Config, environ: Mapping[str, str]) -> Snapshot:
 def describe_models(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """What `portico models` prints: every public name and pattern, and where it leads."""
     snapshot = check_config(config, environ)
-    names = {listing.id: listing.id for listing in snapshot.listings}
     rows = []
-    for name in names:
-        route = snapshot[name]
+    for listing in snapshot.listings:
+        route = snapshot[listing.id]
         prices = snapshot.target(route.deployments[0]).prices
-        rows.append(_described(name, route.strategy, route.deployments, prices))
+        rows.append(_described(listing.id, route, prices))
     patterns = [
-        _described(pattern.pattern, pattern.strategy, pattern.templates, None)
-        for pattern in snapshot.patterns
+        _described(pattern.pattern, pattern.template, None) for pattern in snapshot.patterns
     ]
     return rows + patterns
 
 
-def _described(
-    name: str, strategy: str, deployments: Sequence[Deployment], prices: PriceTable | None
-) -> dict[str, Any]:
+def _described(name: str, route: Route, prices: PriceTable | None) -> dict[str, Any]:
+    """An alias has a name of its own."""
     return {
         "model": name,
-        "strategy": strategy,
-        "deployments": [deployment.id for deployment in deployments],
-        "dialects": [deployment.speaks for deployment in deployments],
+        "strategy": route.strategy,
+        "deployments": [deployment.id for deployment in route.deployments],
+        "dialects": [deployment.speaks for deployment in route.deployments],
         "input_usd_per_million": _usd_per_million(prices, "input"),
         "output_usd_per_million": _usd_per_million(prices, "output"),
     }

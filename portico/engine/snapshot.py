@@ -26,8 +26,7 @@ from portico.routing.health import Credential, DeploymentState, carry_over
 from portico.routing.hedging import Hedge
 from portico.routing.router import RouteState
 from portico.routing.rules import Rule
-from portico.types.deployment import Deployment, Fallbacks, HedgePolicy, RetryPolicy, Route
-from portico.types.http import Timeouts
+from portico.types.deployment import Deployment, Route
 from portico.types.identity import Principal
 from portico.types.usage import Usage
 from portico.wire.envelope import json_string
@@ -108,24 +107,18 @@ class Target:
 class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
     """A route for every name that matches `pattern`; made concrete when a name is first asked for.
 
-    A template whose model is `*` gets the asked name, without `prefix`.
+    `template` is that route but for its name and for deployments whose model is `*`: they get the
+    asked name, without `prefix`. Its own name is the pattern.
     """
 
-    pattern: str
+    template: Route
     prefix: str = ""
-    templates: tuple[Deployment, ...]
-    strategy: str
     known: Callable[[Deployment], Deployment] = lambda deployment: deployment
     """Adds what is known of the model, once it has a name."""
-    fallbacks: Fallbacks = Fallbacks()
-    timeouts: Timeouts = Timeouts()
-    retry: RetryPolicy = RetryPolicy()
-    refuses_unsupported: bool = False
-    affinity: bool = False
-    max_cost_nanousd: int | None = None
-    buffered: bool = False
-    coalesce: bool = False
-    hedge: HedgePolicy | None = None
+
+    @property
+    def pattern(self) -> str:
+        return self.template.name
 
     def route(self, name: str) -> Route:
         model = name.removeprefix(self.prefix)
@@ -135,22 +128,9 @@ class RoutePattern(msgspec.Struct, frozen=True, kw_only=True):
             )
             if template.model == "*"
             else template
-            for template in self.templates
+            for template in self.template.deployments
         )
-        return Route(
-            name=name,
-            deployments=deployments,
-            strategy=self.strategy,
-            fallbacks=self.fallbacks,
-            timeouts=self.timeouts,
-            retry=self.retry,
-            refuses_unsupported=self.refuses_unsupported,
-            affinity=self.affinity,
-            max_cost_nanousd=self.max_cost_nanousd,
-            buffered=self.buffered,
-            coalesce=self.coalesce,
-            hedge=self.hedge,
-        )
+        return structs.replace(self.template, name=name, deployments=deployments)
 
 
 class ModelListing(msgspec.Struct, frozen=True):
@@ -203,7 +183,7 @@ class Snapshot(Mapping[str, Route]):
         self.created_at = created_at
         self.rules = rules
         self.coalesces = any(route.coalesce for route in routes.values()) or any(
-            pattern.coalesce for pattern in patterns
+            pattern.template.coalesce for pattern in patterns
         )
         """May identical calls share an answer on any route?"""
         self._make_target = make_target
