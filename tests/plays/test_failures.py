@@ -94,8 +94,11 @@ class Played:
 
 
 def config(pairs: list[Pair], bad: dict[str, str], good: dict[str, str], timers: str) -> str:
+    """Where timers are short, the second deployment is a fallback, which has its own: what is tried
+    is not how fast this machine is.
+    """
     providers, models = [], []
-    timeouts = f"timeouts: {{{timers}}}" if timers else "timeouts: {}"
+    timeouts = f"timeouts: {{{timers}}}"
     for number, (_, speaker) in enumerate(pairs):
         urls = {"solo": bad, "first": bad, "second": good}
         for part, url in urls.items():
@@ -104,12 +107,16 @@ def config(pairs: list[Pair], bad: dict[str, str], good: dict[str, str], timers:
                 f"base_url: '{url[speaker.dialect]}', api_key: {CANARY}-{part}-{number}, "
                 f"dialect: {speaker.dialect}, models: [real]}}\n"
             )
+        first, second = f"first-{number}/real", f"second-{number}/real"
+        targets = first if timers else f"{first}, {second}"
+        fallbacks = f"fallbacks: {{general: [well-{number}]}}, " if timers else ""
         models.append(
             f"  - {{name: lone-{number}, targets: [solo-{number}/real], "
             f"retries: {{max_attempts: 1}}, {timeouts}}}\n"
-            f"  - {{name: pair-{number}, targets: [first-{number}/real, second-{number}/real], "
+            f"  - {{name: pair-{number}, targets: [{targets}], {fallbacks}"
             f"strategy: priority_based, retries: {{max_attempts: 2, base_delay: 0, "
             f"budget_floor: 100}}, {timeouts}}}\n"
+            f"  - {{name: well-{number}, targets: [{second}]}}\n"
         )
     return (
         f"providers:\n{''.join(providers)}models:\n{''.join(models)}"

@@ -57,8 +57,8 @@ def slow_to_begin(speaker: Speaker) -> Script:
 
     async def script(wire: Wire, _: Received) -> None:
         wire.send(SSE_HEAD + (chunk(speaker.opening) if speaker.opening else b""))
-        for _ in range(12):
-            await asyncio.sleep(0.03)
+        for _ in range(16):
+            await asyncio.sleep(0.05)
             wire.send(chunk(speaker.life))
         wire.send(chunk(speaker.first + speaker.more + speaker.end) + LAST_CHUNK)
 

@@ -36,9 +36,6 @@ Billed = Literal["nothing", "opening", "input", "begun", "estimate", "all"]
 Play = Callable[[Speaker], Script | None]
 """What a provider of this dialect does; `None` if nobody listens at its address."""
 
-QUICK: Final = "first_byte: 0.3, first_event: 0.3, first_content: 0.6, idle: 0.3, "
-"""Timers of the rows in which one runs out."""
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -386,7 +383,7 @@ STREAM = [
 TIME = [
     both(
         "no head",
-        early(lambda _: then_stall(), "timeout", 504, billed="input", timers=QUICK),
+        early(lambda _: then_stall(), "timeout", 504, billed="input", timers="first_byte: 0.15"),
     ),
     both(
         "a head that drips",
@@ -395,13 +392,19 @@ TIME = [
             "timeout",
             504,
             billed="input",
-            timers=QUICK,
+            timers="first_byte: 0.15",
         ),
     ),
     Row(
         "silence after the head",
-        early(lambda s: then_stall(_head(s)), "timeout", 504, billed="input", timers=QUICK),
-        early(lambda _: then_stall(SSE_HEAD), "timeout", 504, billed="input", timers=QUICK),
+        early(lambda s: then_stall(_head(s)), "timeout", 504, billed="input", timers="idle: 0.15"),
+        early(
+            lambda _: then_stall(SSE_HEAD),
+            "timeout",
+            504,
+            billed="input",
+            timers="first_event: 0.15",
+        ),
     ),
     Row(
         "silence after the opening",
@@ -426,23 +429,29 @@ TIME = [
             "timeout",
             504,
             billed="input",
-            timers=QUICK,
+            timers="first_content: 0.3",
         ),
     ),
     Row(
         "signs of life for long, then content",
-        streamed=well(slow_to_begin, timers="first_event: 0.2, idle: 0.2"),
+        streamed=well(slow_to_begin, timers="first_event: 0.4, idle: 0.4"),
     ),
     Row(
         "silence in the middle",
         early(
-            lambda s: then_stall(whole(s.whole)[:-5]), "timeout", 504, billed="input", timers=QUICK
+            lambda s: then_stall(whole(s.whole)[:-5]),
+            "timeout",
+            504,
+            billed="input",
+            timers="idle: 0.15",
         ),
-        late(lambda s: then_stall(_begun(s)), "timeout", timers=QUICK),
+        late(lambda s: then_stall(_begun(s)), "timeout", timers="idle: 0.15"),
     ),
     Row(
         "only signs of life in the middle",
-        streamed=late(lambda s: dripping(chunk(b": hm\n\n"), _begun(s)), "timeout", timers=QUICK),
+        streamed=late(
+            lambda s: dripping(chunk(b": hm\n\n"), _begun(s)), "timeout", timers="idle: 0.15"
+        ),
     ),
     Row(
         "a drip below `min_rate`",
@@ -460,11 +469,11 @@ TIME = [
                 "timeout",
                 504,
                 billed="input",
-                timers="total: 0.2",
+                timers="total: 0.6",
             ),
             elsewhere=False,
         ),
-        late(lambda s: dripping(chunk(s.life), _begun(s)), "timeout", timers="total: 0.2"),
+        late(lambda s: dripping(chunk(s.life), _begun(s)), "timeout", timers="total: 0.6"),
     ),
 ]
 
