@@ -4,7 +4,7 @@ fields too.
 Fetch Standard, "CORS protocol" (fetch.spec.whatwg.org, section 3.3, read 2026-11-23).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from portico.types.http import Request, Responder
 
@@ -62,12 +62,11 @@ class Cors:
 class CorsResponder:
     """A `Responder` that adds the fields to whatever head passes."""
 
-    __slots__ = ("_fields", "_inner", "abort", "finish", "watch", "write")
+    __slots__ = ("_fields", "_inner", "abort", "finish", "watch")
 
     def __init__(self, inner: Responder, fields: bytes) -> None:
         self._inner = inner
         self._fields = fields
-        self.write: Callable[[bytes], None] = inner.write
         self.finish = inner.finish
         self.abort = inner.abort
         self.watch = inner.watch
@@ -81,3 +80,6 @@ class CorsResponder:
 
     def start(self, status: int, fields: bytes, data: bytes = b"") -> None:
         self._inner.start(status, fields + self._fields, data)
+
+    def write(self, data: bytes, /) -> None:
+        self._inner.write(data)

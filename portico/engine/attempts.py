@@ -225,16 +225,17 @@ async def _hedged(
 
     wait_s = hedge.wait_s(first, now)
     attempt = _attempt(gateway, snapshot, call, leases[0], now)
-    served: Served | None = None
+    winner: Lease | None = None
     outcome: HedgeOutcome = "failed"
     try:
         served = await (
             attempt if wait_s is None else race(attempt, wait_s, second, discard, _is_final)
         )
+        winner = served.lease
         outcome = "lost" if served.target.deployment.id == first else "won"
     finally:
         for lease in leases:  # of one that was cancelled before it could begin
-            if served is None or lease is not served.lease:
+            if lease is not winner:
                 health.released(lease, now, sent=False)
         if len(leases) > 1:
             gateway.meter.hedged(outcome)

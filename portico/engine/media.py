@@ -28,6 +28,7 @@ _ADVICE = "; the provider takes only data, so send it as base64, or from where i
 class Fetcher(Protocol):
     async def fetch(self, asked: Sequence[MediaUrl], within_s: float) -> list[Fetched]:
         """One result for each, in order; never raises but for cancellation."""
+        ...
 
 
 class MediaWanted(Exception):

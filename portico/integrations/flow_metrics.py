@@ -5,7 +5,7 @@ What is counted here is counted under the lock of `GatewayMetrics`; how deployme
 their states, so that it agrees with `GET /admin/routing` of the same moment.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -41,9 +41,9 @@ class FlowCounts:
     def samples(self) -> dict[str, Samples]:
         return {
             "queue_waits": [((), self.waits.copy())],
-            "queue_refusals": _samples(self.refusals),
-            "hedges": _samples(self.hedges),
-            "shared": _samples(self.shared),
+            "queue_refusals": _samples(self.refusals.items()),
+            "hedges": _samples(self.hedges.items()),
+            "shared": _samples(self.shared.items()),
             "health_checks": list(self.health_checks.items()),
         }
 
@@ -81,5 +81,5 @@ class Watched:
         }
 
 
-def _samples(counts: Mapping[str, int]) -> Samples:
-    return [((value,), count) for value, count in counts.items()]
+def _samples(counts: Iterable[tuple[str, int]]) -> Samples:
+    return [((value,), count) for value, count in counts]

@@ -26,6 +26,8 @@ def head_prefix(provider: Provider, path: str) -> bytes:
                 fields.append((name, key))
             case "query":
                 target += f"{'&' if '?' in target else '?'}{name}={quote(key, safe='')}"
+            case _:
+                pass
     fields += [
         ("content-type", "application/json"),
         ("accept", "*/*"),

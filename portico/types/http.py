@@ -121,6 +121,7 @@ class Steps(Protocol):
     @property
     def end_mark(self) -> bytes:
         """The line that the last event of a stream begins with, its line end before it."""
+        ...
 
     def after(self, work: HttpResponse, asked: int, *, streamed: bool) -> Step | None:
         """`None`: the work is over, and this is its answer. `asked` requests came after the first.
@@ -134,9 +135,11 @@ class Steps(Protocol):
 
     def report(self, work: HttpResponse) -> HttpRequest:
         """What is asked when a stream is over: how the work ended, and what it used."""
+        ...
 
     def event(self, work: HttpResponse) -> bytes:
         """The work as an event of a stream, for the dialect's reader."""
+        ...
 
 
 class StreamSink(Protocol):

@@ -99,6 +99,7 @@ class StreamReader(Protocol):
 
     def close(self) -> Sequence[Event]:
         """The body has ended; a stream that is not complete ends in `StreamError` here."""
+        ...
 
 
 class StreamWriter(Protocol):
@@ -111,6 +112,7 @@ class StreamWriter(Protocol):
 
     def close(self) -> bytes:
         """No event will follow. Without an end before, writes an error: never a forged success."""
+        ...
 
 
 class ClientDialect(Protocol):
@@ -123,6 +125,7 @@ class ClientDialect(Protocol):
         self, body: bytes, /, *, model: str | None = None, stream: bool | None = None
     ) -> ChatRequest:
         """`model` and `stream` are given where the dialect keeps them in the path."""
+        ...
 
     def write_response(
         self, response: ChatResponse, /, *, context: ReplyContext, unsupported: Unsupported

@@ -33,10 +33,12 @@ class Watcher(Protocol):
     @property
     def events(self) -> int:
         """Pieces of content passed on: the estimate of last resort for output tokens."""
+        ...
 
     def is_marked(self, data: bytes) -> bool:
         """May an event of these say something? A search for a few byte strings that JSON text
         cannot hold inside a string, where their quotes would be escaped."""
+        ...
 
     def see(self, payload: bytes) -> None:
         """Look into the data of a marked event."""
@@ -49,6 +51,7 @@ class Watcher(Protocol):
 
     def write_error(self, error: GatewayError) -> bytes:
         """The event that ends a broken stream."""
+        ...
 
 
 class NativeTap:

@@ -100,6 +100,7 @@ class Tap(Protocol):
 
     def fail(self, error: GatewayError) -> bytes:
         """How the client is told that the stream is broken; nothing follows."""
+        ...
 
 
 class StreamTap:

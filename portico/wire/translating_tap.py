@@ -28,6 +28,7 @@ class Stage(Protocol):
 
     def see(self, event: Event, /) -> tuple[Event, ...]:
         """The events that go on in place of one."""
+        ...
 
 
 class TranslatingTap:
@@ -71,6 +72,8 @@ class TranslatingTap:
                 # The relay decides what becomes of it: another deployment, or `fail`.
                 self.error = error
                 return b""
+            case _:
+                pass
         if not self._stages:
             return self._writer.write(event)
         events: tuple[Event, ...] = (event,)

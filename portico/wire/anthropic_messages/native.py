@@ -77,6 +77,8 @@ class MessageWatcher:
                 self.is_done = True
             case "error":
                 self.error = error_of(event.error, 200, {})
+            case _:
+                pass
 
     def _use(self, usage: UsageFields | None) -> None:
         if usage is not None:

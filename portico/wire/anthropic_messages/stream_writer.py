@@ -110,6 +110,8 @@ class MessageStreamWriter:
                 return b""
             case StreamError(error):
                 return self._fail(error)
+            case _:
+                pass
         begin = self._begin() if self._start is not None else b""
         written = self._write(event)
         return begin + written if begin else written

@@ -144,6 +144,8 @@ def read_citation(citation: JsonObject) -> Citation:
     match citation.get("location"):
         case {"web": {"url": str() as url}}:
             source = url
+        case _:
+            pass
     parts = citation.get("sourceContent")
     texts = (
         part["text"]

@@ -226,6 +226,8 @@ class ConverseStreamReader:
                     events.append(UsageUpdate(normal(payload.usage, payload.service_tier)))
                 if self._is_finished:
                     self._end(events)
+            case _:
+                pass
 
     def _begin(self, at: int, start: _Start, events: list[Event]) -> None:
         if at in self._open:
@@ -320,6 +322,8 @@ class ConverseStreamReader:
                 opened.raw["input"] = decode("".join(opened.parts) or "{}")
             case OpaqueBlock():
                 opened.raw["content"] = opened.parts
+            case _:
+                pass
         return opened.block
 
     def _finish(self, payload: _Payload, events: list[Event]) -> None:

@@ -59,6 +59,8 @@ def write_tool_config(
             config["toolChoice"] = {"any": {}}
         case ToolChoice("auto"):
             config["toolChoice"] = {"auto": {}}
+        case _:
+            pass
     return config
 
 

@@ -34,6 +34,7 @@ class EmbeddingDialect(Protocol):
 
     def read_response(self, body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
         """Raises UpstreamProtocol for what is no answer, and for vectors that are none."""
+        ...
 
 
 class WriteResponse(Protocol):

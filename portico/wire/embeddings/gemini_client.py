@@ -5,7 +5,7 @@ one content become one vector. Purpose and size are one for all here: where the 
 differ in them, the first one's are taken and the others are named.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -27,6 +27,11 @@ _PURPOSES: Final[dict[str, Purpose | None]] = {
     **{task: purpose for purpose, task in TASKS.items()},
     "QUESTION_ANSWERING": "query",
     "TASK_TYPE_UNSPECIFIED": None,
+}
+_TRUNCATES: Final[dict[bool | None, Literal["none", "end"] | None]] = {
+    None: None,
+    True: "end",
+    False: "none",
 }
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 
@@ -107,7 +112,7 @@ def _canonical(raw: list[JsonObject], paths: list[str]) -> EmbeddingRequest:
         ),
         dimensions=first.output_dimensionality,
         purpose=_read_purpose(first.task_type, paths[0]),
-        truncate={None: None, True: "end", False: "none"}[first.auto_truncate],
+        truncate=_TRUNCATES[first.auto_truncate],
         extra=extra,
     )
 

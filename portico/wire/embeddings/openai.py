@@ -138,6 +138,8 @@ def _read_truncate(asked: _Request) -> Literal["none", "start", "end"] | None:
             if word not in ("none", "start", "end"):
                 raise MalformedError("expected true, false, `NONE`, `START` or `END`", "truncate")
             return word  # type: ignore[return-value]
+        case _:
+            pass
     return None
 
 

@@ -136,6 +136,8 @@ class ChatStreamReader:
                     case Image(DataSource()):
                         self._begin("image", block, events)
                         self._close(events)
+                    case _:
+                        pass
 
     def _begin(
         self, kind: str, block: Text | Thinking | ToolCall | Image, events: list[Event]

@@ -242,6 +242,8 @@ def _read_thinking(asked: _Request) -> ThinkingConfig | None:
         match asked.thinking.type:
             case "enabled" | "adaptive" | "disabled" as known:
                 mode = known
+            case _:
+                pass
         budget = asked.thinking.budget_tokens
     if effort is not None and effort not in _EFFORTS:
         expected = ", ".join(f"`{word}`" for word in get_args(Effort))

@@ -175,6 +175,8 @@ class Blocks:
                 self._find(fields, Text(""), events, fields.content_index)
             case "refusal":
                 self._find(fields, Refusal(""), events, fields.content_index)
+            case _:
+                pass
 
     def _part_done(self, fields: Fields, events: list[Event]) -> None:
         part = _object(fields.part)
@@ -274,6 +276,8 @@ class Blocks:
                 events.append(ArgumentsDelta(index, block.arguments))
             case Thinking(), Thinking(_, state) | RedactedThinking(state) if state is not None:
                 events.append(SignatureDelta(index, state))
+            case _:
+                pass
 
     def _item_whole(self, block: Block, events: list[Event]) -> None:
         if (ahead := read_ahead(block)) is not None:

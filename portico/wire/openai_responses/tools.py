@@ -184,6 +184,8 @@ def read_tool_choice(choice: Any, extra: JsonObject) -> ToolChoice | None:
             case str() as type if type not in ("function", "custom"):
                 extra["tool_choice"] = choice
                 return None
+            case _:
+                pass
     raise MalformedError(
         'expected a word or an object such as {"type": "function", "name": …}', "tool_choice"
     )

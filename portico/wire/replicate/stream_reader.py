@@ -85,6 +85,8 @@ class PredictionStreamReader:
                 self._is_done = not (isinstance(reason, dict) and reason.get("reason"))
             case b"prediction":
                 self._finish(decoded(PREDICTION, payload), events)
+            case _:
+                pass
 
     def _finish(self, prediction: Prediction, events: list[Event]) -> None:
         if prediction.status != "succeeded":
