@@ -20,13 +20,14 @@ _QUESTION = (
 
 @dataclass(frozen=True)
 class Client:
-    """`path` has `{model}` where the dialect wants it; `piece` is in a stream once for each word,
-    `end` once.
+    """`path` has `{model}` where the dialect wants it; `whole` is in every answer that is not
+    streamed, `piece` in a stream once for each word, `end` once.
     """
 
     title: str
     path: str
     fields: Callable[[str, str], dict[str, Any]]
+    whole: bytes
     piece: bytes
     end: bytes
     stream_path: str | None = None
@@ -46,10 +47,11 @@ def fault(dialect: str, status: int, body: bytes, *, stream: bool, large: bool) 
     """What is wrong with an answer, or None: who is timed must have done the work."""
     if status != 200:
         return f"status {status}: {body[:200]!r}"
+    client = CLIENTS[dialect]
     if not stream:
         json.loads(body)
-        return None if answer_text(large).encode() in body else f"other text: {body[:200]!r}"
-    client = CLIENTS[dialect]
+        is_right = client.whole in body and answer_text(large).encode() in body
+        return None if is_right else f"another answer: {body[:200]!r}"
     pieces, ends = body.count(client.piece), body.count(client.end)
     return None if (pieces, ends) == (PIECES, 1) else f"{pieces} words and {ends} ends"
 
@@ -104,6 +106,7 @@ CLIENTS = {
         "OpenAI Chat",
         "/v1/chat/completions",
         _chat,
+        whole=b'"choices":[',
         piece=b'"content":" Hello"',
         end=b"data: [DONE]",
     ),
@@ -111,22 +114,41 @@ CLIENTS = {
         "OpenAI Responses",
         "/v1/responses",
         _response,
+        whole=b'"object":"response"',
         piece=b'"delta":" Hello"',
         end=b"event: response.completed",
     ),
     "anthropic_messages": Client(
-        "Anthropic", "/v1/messages", _message, piece=_WORD, end=b"event: message_stop"
+        "Anthropic",
+        "/v1/messages",
+        _message,
+        whole=b'"type":"message"',
+        piece=_WORD,
+        end=b"event: message_stop",
     ),
     "gemini_generate": Client(
         "Gemini",
         "/v1beta/models/{model}:generateContent",
         _gemini,
+        whole=b'"candidates":[',
         piece=_WORD,
         end=b'"finishReason":"STOP"',
         stream_path="/v1beta/models/{model}:streamGenerateContent?alt=sse",
     ),
-    "cohere_chat": Client("Cohere", "/v2/chat", _chat, piece=_WORD, end=b"event: message-end"),
+    "cohere_chat": Client(
+        "Cohere",
+        "/v2/chat",
+        _chat,
+        whole=b'"finish_reason":"COMPLETE"',
+        piece=_WORD,
+        end=b"event: message-end",
+    ),
     "ollama_chat": Client(
-        "Ollama", "/api/chat", _ollama, piece=b'"content":" Hello"', end=b'"done":true'
+        "Ollama",
+        "/api/chat",
+        _ollama,
+        whole=b'"done":true',
+        piece=b'"content":" Hello"',
+        end=b'"done":true',
     ),
 }

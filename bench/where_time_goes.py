@@ -10,6 +10,7 @@ import argparse
 import pstats
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import measure
@@ -44,7 +45,7 @@ def _by_function(folder: Path, case: Case, callers: str | None) -> None:
         del arguments[: arguments.index("-m")]
         return [python, "-P", "-m", "cProfile", "-o", str(output), *arguments], env
 
-    served = _load(Contender("profiled", "Portico, profiled", command), folder, case, [])
+    served = _load(replace(PORTICO, title="Portico, profiled", command=command), folder, case, [])
     stats = pstats.Stats(str(output))
     print(f"{served:,.0f} requests/s while profiled")
     stats.strip_dirs().sort_stats("tottime")
