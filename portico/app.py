@@ -170,14 +170,17 @@ class App:
         whose = (provider.name, provider.type, provider.origin, provider.api_key, provider.settings)
         held = self._held.get(whose)
         if held is None:
-            source = find_source(
-                provider,
-                self._environ,
-                pool=self.pool,
-                direct=self._direct_pool,
-                read=read_text,
-                write=replace_text,
-            )
+            try:
+                source = find_source(
+                    provider,
+                    self._environ,
+                    pool=self.pool,
+                    direct=self._direct_pool,
+                    read=read_text,
+                    write=replace_text,
+                )
+            except ConfigError as error:
+                raise ConfigError(f"providers: {provider.name}: {error.message}") from error
             if source is not None:
                 held = self._held[whose] = Held(source)
         return held

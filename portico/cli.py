@@ -150,11 +150,18 @@ def check(file: Path, strict: bool) -> int:
     for notice in loaded.notices:
         click.echo(f"notice: {notice}")
     config = loaded.config
-    click.echo(
-        f"{file}: good: {len(config.providers)} providers, {len(config.models)} routes, "
-        f"{len(config.keys)} keys, {len(loaded.notices)} notices"
+    counts = (
+        _count(len(config.providers), "provider"),
+        _count(len(config.models), "route"),
+        _count(len(config.keys), "key"),
+        _count(len(loaded.notices), "notice"),
     )
+    click.echo(f"{file}: good: {', '.join(counts)}")
     return EX_CONFIG if strict and loaded.notices else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @main.command()
@@ -176,6 +183,11 @@ def providers(name: str | None, as_json: bool) -> None:
     from portico.catalog.providers import listed_providers
 
     rows = [row for row in listed_providers() if name is None or name.lower() in row.name]
+    if not rows:
+        raise click.ClickException(
+            f"no provider type has {name!r} in its name; without a name this lists them all, and "
+            "`openai_compatible` with a `base_url` is for any other that speaks OpenAI's protocol"
+        )
     if as_json:
         _json_lines(_provider_fields(row) for row in rows)
         return
@@ -260,7 +272,7 @@ _data_dir_option = click.option(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--watch", "-w", is_flag=True, help="Show it again each second.")
 def routes(data_dir: Path | None, as_json: bool, watch: bool) -> None:
-    """Show the deployments of the running gateway: state, load, speed, limits, last error."""
+    """Show each deployment of the running gateway: state, load, limits, last error."""
     import time
 
     while True:

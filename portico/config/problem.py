@@ -88,11 +88,16 @@ class ConfigInvalid(ConfigError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
-        if count >= MAX_PROBLEMS:
-            head = f"{MAX_PROBLEMS} problems or more"
-        super().__init__("\n".join([f"the configuration has {head}:", *map(str, self.problems)]))
+        super().__init__(listed(self.problems))
+
+
+def listed(problems: Sequence[object]) -> str:
+    """All of them, below a line that says how many."""
+    count = len(problems)
+    head = "1 problem" if count == 1 else f"{count} problems"
+    if count >= MAX_PROBLEMS:
+        head = f"{MAX_PROBLEMS} problems or more"
+    return "\n".join([f"the configuration has {head}:", *map(str, problems)])
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from portico.catalog import models as model_catalog
+from portico.config.problem import listed
 from portico.config.schema.access import KeyConfig
 from portico.config.schema.pricing import ModelPrice
 from portico.config.schema.root import Config
@@ -52,7 +53,7 @@ def build_snapshot(
     _check_dialects(config.models, problems)
     table = RouteTable(config, providers, int(now))
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(listed(problems))
     return Snapshot(
         principals=_principals(config.keys, admin_key),
         routes=table.routes(),

@@ -140,8 +140,10 @@ def split(url: str, who: str) -> tuple[Origin, str]:
 def read_file(read: Read, path: str, setting: str) -> str:
     try:
         return read(path)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{setting}: {path} cannot be read ({type(problem).__name__})") from None
+    except OSError as problem:
+        raise ConfigError(f"{setting}: {path} cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{setting}: {path} cannot be read: it is not text") from None
 
 
 def _reason(body: bytes) -> str:

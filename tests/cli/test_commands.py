@@ -18,6 +18,7 @@ def test_help_lists_every_command_with_examples(tmp_path: Path) -> None:
     assert done.returncode == 0
     for word in ("Run", "Configuration", "Money", "Examples", "serve", "check", "journal"):
         assert word in done.stdout
+    assert "..." not in done.stdout.partition("\n")[2], "a command's line is cut off"
     assert portico("-h", home=tmp_path).stdout == done.stdout
 
 
@@ -99,12 +100,26 @@ def test_a_missing_file_exits_78(tmp_path: Path) -> None:
     assert "No such file" in done.stderr
 
 
+def test_a_private_key_that_is_not_there_is_named_with_its_provider(tmp_path: Path) -> None:
+    file = tmp_path / "gw.yaml"
+    file.write_text(
+        "providers: [{name: sf, provider_type: snowflake, models: [m],"
+        f" settings: {{account: a-b, user: U, private_key: {tmp_path}/none.p8}}}}]\n"
+    )
+    done = portico("serve", "-c", str(file), "--port", "0", home=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        78,
+        f"portico: providers: sf: private_key: {tmp_path}/none.p8 cannot be read: "
+        "No such file or directory\n",
+    )
+
+
 def test_check_of_a_good_file(tmp_path: Path) -> None:
     file = tmp_path / "gw.yaml"
     file.write_text("keys: [{name: a, key: sk-team-a-0123456789}]\n")
     done = portico("check", "--strict", str(file), home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{file}: good: 0 providers, 0 routes, 1 keys, 0 notices" in done.stdout
+    assert f"{file}: good: 0 providers, 0 routes, 1 key, 0 notices" in done.stdout
 
 
 def test_a_taken_port_exits_1(tmp_path: Path) -> None:
@@ -172,6 +187,13 @@ def test_providers_and_models_as_tables_and_as_json(tmp_path: Path) -> None:
     assert "echo" in names
     assert portico("models", home=tmp_path).stdout.startswith("MODEL")
     assert "gsk_" not in table.stdout + models.stdout
+
+
+def test_a_provider_that_there_is_not_is_said_so(tmp_path: Path) -> None:
+    for form in ((), ("--json",)):
+        done = portico("providers", *form, "zzz", home=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "no provider type has 'zzz' in its name" in done.stderr
 
 
 def test_schema_and_completion(tmp_path: Path) -> None:

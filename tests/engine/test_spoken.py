@@ -154,6 +154,7 @@ def test_two_routes_that_disagree_about_a_dialect_are_refused() -> None:
     with pytest.raises(ConfigError) as refused:
         check_config(read_config(CONFLICT), {})
     assert refused.value.message == (
+        "the configuration has 1 problem:\n"
         "models: b: p/x speaks openai_responses here and openai_chat in a; say one dialect, or "
         "list its provider a second time under another name."
     )

@@ -19,6 +19,7 @@ def test_two_routes_that_disagree_about_a_weight_are_refused() -> None:
     with pytest.raises(ConfigError) as refused:
         check_config(read_config(CONFIG.format(weight=1)), {})
     assert refused.value.message == (
+        "the configuration has 1 problem:\n"
         "models: b: p/x has the weight 1 here and 9 in a; give it one weight in all routes, or "
         "list its provider a second time under another name."
     )
