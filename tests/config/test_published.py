@@ -1,12 +1,14 @@
 """What is made from the Structs: the JSON Schema, the reference page; and the examples."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from portico.app import check_config
 from portico.config.document import configuration_markdown
 from portico.config.json_schema import schema, schema_json
 from portico.config.kinds import members, type_of, unwrap
@@ -15,18 +17,8 @@ from portico.config.schema.root import Config
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
-ENVIRON = {
-    name: f"sk-example-{name.lower().replace('_', '-')}"
-    for name in (
-        "OPENAI_API_KEY",
-        "ANTHROPIC_API_KEY",
-        "DEVELOPERS_KEY",
-        "OPERATIONS_KEY",
-        "OPENAI_KEY_EAST",
-        "OPENAI_KEY_WEST",
-        "OPENROUTER_API_KEY",
-    )
-}
+_NEEDED = re.compile(r"\$\{(\w+)\}")
+"""The variables without which an example is refused."""
 
 NOTICES = {
     "gateway.yaml": ["server.workers", "rate_limit.enabled"],
@@ -59,14 +51,20 @@ def test_there_are_examples() -> None:
         "local-models.yaml",
         "load-balancing.yaml",
         "routing.yaml",
+        "clouds.yaml",
     }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_loads(path: Path) -> None:
-    loaded = load(path.read_bytes(), name=path.name, environ=ENVIRON, now=1.8e9)
+    environ = {
+        name: f"sk-example-{name.lower().replace('_', '-')}"
+        for name in _NEEDED.findall(path.read_text())
+    }
+    loaded = load(path.read_bytes(), name=path.name, environ=environ, now=1.8e9)
     assert loaded.config.providers
     assert [notice.path for notice in loaded.notices] == NOTICES.get(path.name, [])
+    check_config(loaded.config, environ)
 
 
 def test_both_spellings_of_the_strategy_are_among_the_examples() -> None:
