@@ -187,8 +187,10 @@ def wished_fallbacks(snapshot: Snapshot, call: Call) -> tuple[str, ...]:
             f"`x-portico-fallbacks` names {len(names)} models; at most {MAX_FALLBACK_DEPTH} are "
             "tried."
         )
+    found: list[str] = []
     for name in names:
-        if snapshot.resolve(name) is None:
+        route = snapshot.resolve(name)
+        if route is None:
             raise ModelNotFound(
                 f"`x-portico-fallbacks`: the model {shown_name(name)} does not exist here; "
                 "GET /v1/models lists those that do."
@@ -199,7 +201,8 @@ def wished_fallbacks(snapshot: Snapshot, call: Call) -> tuple[str, ...]:
                 f"model {shown_name(name)}.",
                 code="model_not_allowed",
             )
-    return tuple(dict.fromkeys(names))
+        found.append(route.name)
+    return tuple(dict.fromkeys(found))
 
 
 def follow_rules(snapshot: Snapshot, call: Call) -> Route:

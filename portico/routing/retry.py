@@ -200,7 +200,8 @@ def plan_fallbacks(
     *,
     max_depth: int = MAX_FALLBACK_DEPTH,
 ) -> tuple[str, ...]:
-    """Names of the routes to go on with, in order, without any this call has been on already.
+    """Names of the routes to go on with, in order, without any this call has been on already; an
+    alias counts as the route it leads to.
 
     `visited` holds every route of the call so far, the first included; at most `max_depth`
     fallbacks are made in one call. A cause without fallbacks of its own uses the general ones.
@@ -210,5 +211,5 @@ def plan_fallbacks(
         return ()
     own: tuple[str, ...] = getattr(route.fallbacks, cause)
     names = own or route.fallbacks.general
-    fresh = dict.fromkeys(n for n in names if n in routes and n not in visited and n != route.name)
-    return tuple(fresh)[:left]
+    named = dict.fromkeys(routes[name].name for name in names if name in routes)
+    return tuple(name for name in named if name not in visited and name != route.name)[:left]

@@ -306,6 +306,14 @@ def test_what_is_unknown_or_named_twice_is_left_out() -> None:
     assert plan_fallbacks(one, routes, "general", ("one",)) == ("two",)
 
 
+def test_an_alias_is_the_route_it_leads_to() -> None:
+    one = route_of("one", Fallbacks(general=("uno", "due", "two", "tre")))
+    two, three = (route_of(name, Fallbacks()) for name in ("two", "three"))
+    routes = {"one": one, "uno": one, "two": two, "due": two, "three": three, "tre": three}
+    assert plan_fallbacks(one, routes, "general", ("one",)) == ("two", "three")
+    assert plan_fallbacks(one, routes, "general", ("one", "two")) == ("three",)
+
+
 NAMES = [f"r{number}" for number in range(10)]
 
 
