@@ -377,7 +377,8 @@ def carry_over(
     """States for a new configuration: the very same objects for deployments that did not change.
 
     A deployment that differs only in how it is chosen or limited keeps its state too; one that
-    leads elsewhere (address, key, model) starts anew, but with what is known of its key.
+    leads elsewhere (address, key, model) starts anew, but with what is known of its key, and with
+    what an administrator said of its name.
     `make_meter` is `policy.limits.RateWindow`. `credentials` are those of this configuration so
     far, by what they lead to; new ones are added.
     """
@@ -402,7 +403,11 @@ def carry_over(
             credential.members.append(state)
             state.adopt(deployment)
         else:
+            namesake = state
             state = DeploymentState(deployment, make_meter(deployment.limits), credential)
+            if namesake is not None:
+                state.disabled, state.draining = namesake.disabled, namesake.draining
+                state.mark(hindered=state.disabled or state.draining)
         if credential.refused_until:
             state.mark(hindered=True)
         states[deployment.id] = state

@@ -519,6 +519,20 @@ def test_a_reload_keeps_the_state_of_what_did_not_change(
     assert new["b/m"].in_flight == 0
 
 
+@pytest.mark.parametrize("steer", [steering.disable, steering.drain])
+def test_a_reload_keeps_what_an_administrator_said_of_a_name(
+    make_deployment: MakeDeployment, steer: Callable[[DeploymentState], None]
+) -> None:
+    old = carry_over([make_deployment("a", key="one")], {}, RateWindow)
+    steer(old["a/m"])
+    new = carry_over([make_deployment("a", key="two")], old, RateWindow)["a/m"]
+    assert new is not old["a/m"]
+    assert describe(new, 0.0) == describe(old["a/m"], 0.0) != "healthy"
+    assert exclusion(new, 0.0) is not None
+    steering.enable(new)
+    assert exclusion(new, 0.0) is None
+
+
 def test_a_reload_without_changes_changes_nothing(
     make_deployment: MakeDeployment, rng: random.Random
 ) -> None:
