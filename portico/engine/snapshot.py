@@ -190,17 +190,19 @@ class Snapshot(Mapping[str, Route]):
         self._resolved: dict[str, Route] = {}
         self._bound: dict[str, BoundRoute] = {}
         self._credentials: dict[object, Credential] = {}
+        self.targets: dict[str, Target] = {}
+        deployments = [one for route in routes.values() for one in route.deployments]
+        for deployment in deployments:
+            self.target(deployment)
+        # What may fail is done: from here on the states in use are changed.
         self.states: dict[str, DeploymentState] = carry_over(
-            (deployment for route in routes.values() for deployment in route.deployments),
+            deployments,
             before.states if before is not None else {},
             RateWindow,
             self._credentials,
         )
-        self.targets: dict[str, Target] = {}
         earlier = before._bound if before is not None else {}
         for route in routes.values():
-            for deployment in route.deployments:
-                self.target(deployment)
             self._bind(route, earlier.get(route.name))
         if before is not None:
             self._resolve_again(before)
