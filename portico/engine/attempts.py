@@ -152,6 +152,8 @@ def _after_failure(
     gateway: Gateway, snapshot: Snapshot, call: Call, course: _Course, error: UpstreamError
 ) -> retry.Decision:
     now = gateway.clock()
+    if course.request.max_cost_nanousd is not None:
+        course.request = course.route.demand.of(call)  # less what the attempt has cost
     cause = retry.fallback_cause(error)
     has_fallback = cause is not None and bool(_plan(snapshot, course, cause))
     ahead: Outlook = outlook(
@@ -207,7 +209,8 @@ async def _hedged(
     def second() -> Coroutine[Any, Any, Served] | None:
         moment = gateway.clock()
         tried = (*course.tried, first)
-        if begun >= route.route.retry.max_attempts:
+        policy = route.route.retry
+        if begun >= policy.max_attempts or moment - call.received_at >= policy.deadline_s:
             return None
         other = next_deployment(
             route.state, now=moment, rng=gateway.rng, tried=tried, request=request

@@ -111,6 +111,7 @@ def test_a_fast_call_is_sent_once(tmp_path: Path) -> None:
 NOT_SENT = {
     "no budget": ", hedge: {after: 0.01, budget: 0}",
     "too little is known": ", hedge: {budget: 1}",
+    "it is past the deadline": ", hedge: {after: 0.02, budget: 1}",
     "too dear": ", hedge: {after: 0.01, budget: 1, max_cost_usd: 0.000000001}",
 }
 
@@ -121,6 +122,8 @@ def test_no_second_copy_is_sent(why: str, tmp_path: Path) -> None:
         text = "pricing: {models: {up1/real-1: {input: 1, output: 1}}}\n"
         async with upstream(after(0.1, good)) as first, upstream(good) as second:
             text = config(first.url, second.url, attempts=2, route=NOT_SENT[why], more=text)
+            if why == "it is past the deadline":
+                text = text.replace("max_attempts: 2", "max_attempts: 2, deadline: 0.01")
             async with gateway(tmp_path, text) as running:
                 answer = await running.ask(http(chat()))
                 assert answer.headers["x-portico-deployment"] == "up0/real-0"

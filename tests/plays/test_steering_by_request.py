@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.harness import CHAT, KEY, Received, Script, Wire, chat, gateway, good, http, upstream
+from tests.harness import (
+    CHAT,
+    KEY,
+    SSE_HEAD,
+    Received,
+    Script,
+    Wire,
+    chat,
+    chunk,
+    delta,
+    gateway,
+    good,
+    http,
+    upstream,
+)
 from tests.harness import config as one_route
 from tests.harness import whole as answer_with
 
@@ -21,6 +35,11 @@ def refusing(status: int) -> Script:
         wire.send(answer_with(json.dumps({"error": {"message": "no"}}).encode(), status))
 
     return script
+
+
+async def filtering(wire: Wire, _: Received) -> None:
+    body = {"error": {"message": "no", "code": "content_filter"}}
+    wire.send(answer_with(json.dumps(body).encode(), 400))
 
 
 def two_of(url: str, first: str, second: str, route: str = "") -> str:
@@ -363,6 +382,23 @@ def test_the_clients_own_fallbacks_come_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "wished"),
+    [("", "alias"), ("", "alias, r0, other"), (", fallbacks: {general: [alias, other]}", "")],
+)
+def test_no_route_is_visited_twice_by_another_name(own: str, wished: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(filtering) as strict:
+            text = routes(strict.url, first=own, more="model_aliases: {alias: r0, other: alias}\n")
+            async with gateway(tmp_path, text) as running:
+                fields = {"x_portico_fallbacks": wished} if wished else {}
+                answer = await running.ask(http(chat("r0"), **fields))
+                assert (answer.status, answer.error["code"]) == (400, "content_filter")
+                assert len(strict.requests) == 1
+
+    uvloop.run(play())
+
+
+@pytest.mark.parametrize(
     ("names", "key", "status", "code"),
     [
         ("r1", OTHER_KEY, 403, "model_not_allowed"),
@@ -412,6 +448,35 @@ def test_what_a_call_may_cost(
                 answer = await running.ask(http(chat(), **fields))
                 assert answer.status == status
                 assert answer.headers.get("x-portico-deployment") == seen
+
+    uvloop.run(play())
+
+
+async def broken_after_ten_events(wire: Wire, _: Received) -> None:
+    wire.send(SSE_HEAD + chunk(delta("he")) * 10)
+    await wire.drain()
+    wire.reset()
+
+
+def test_what_a_failed_attempt_cost_is_taken_off_what_the_call_may(tmp_path: Path) -> None:
+    prices = "pricing: {models: {real-0: {input: 1, output: 2}, real-1: {input: 1, output: 2}}}\n"
+
+    async def play() -> None:
+        async with upstream(broken_after_ten_events) as bad, upstream(good) as well:
+            text = one_route(
+                bad.url,
+                well.url,
+                attempts=3,
+                route=", buffered: true, max_cost_usd: 0.00055",
+                more=prices,
+            )
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat(stream=True)))
+                assert answer.status == 502
+                (record,) = running.journal()
+                assert [one.deployment for one in record.attempts] == ["up0/real-0"]
+                assert record.cost_nanousd is not None
+                assert not well.requests
 
     uvloop.run(play())
 
