@@ -4,9 +4,19 @@ Dialects disagree on the form, and no provider publishes an exchange rate. Each 
 budget that maps back to it; `minimal` and `xhigh`, which few models know, map back to a neighbour.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from portico.types.chat import Effort, JsonObject, ThinkingConfig
+from portico.types.chat import (
+    Effort,
+    Home,
+    JsonObject,
+    Message,
+    RedactedThinking,
+    Thinking,
+    ThinkingConfig,
+    ToolResult,
+)
 from portico.wire.base import Unsupported
 
 MIN_BUDGET: Final = 1024
@@ -79,3 +89,38 @@ def asked_budget(config: ThinkingConfig, max_tokens: int | None = None) -> int |
     if config.budget_tokens is not None:
         return config.budget_tokens
     return None if config.effort is None else budget_of(config.effort, max_tokens)
+
+
+def has_lost_thinking(
+    messages: Sequence[Message], dialect: str, home: Home | None, *, is_own: bool = False
+) -> bool:
+    """Is the model to go on with a turn of its own (its calls answered, its words begun) whose
+    thinking cannot be shown to it?
+
+    Claude with a thinking budget refuses that, and asks to go on without thinking until the turn is
+    over: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (2026-11-23).
+    `is_own`: a client that knows the rule is the only one to blame for a turn without any thinking.
+    """
+    turn = _resumed(messages)
+    if turn is None:
+        return False
+    thoughts = [block for block in turn.content if isinstance(block, Thinking | RedactedThinking)]
+    if is_own and not thoughts:
+        return False
+    states = [block.state for block in thoughts]
+    return not any(state is not None and state.is_at_home(dialect, home) for state in states)
+
+
+def _resumed(messages: Sequence[Message]) -> Message | None:
+    """The first message of the turn that is not over: since then the user gave only results."""
+    first: Message | None = None
+    has_said = has_answered = False
+    for message in reversed(messages):
+        if message.role == "assistant":
+            if has_said and not has_answered:
+                break
+            first, has_said, has_answered = message, False, False
+        else:
+            has_said = True
+            has_answered |= any(isinstance(block, ToolResult) for block in message.content)
+    return first

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from portico.errors import (
@@ -342,6 +343,63 @@ def test_documents_in_text_are_sent_as_text_and_sound_is_named() -> None:
         "plain",
     ]
     assert dropped == ["content.audio"]
+
+
+CALL = ToolCall("a", "f", "{}")
+ANSWERED = Message("user", (ToolResult("a", (Text("ok"),)),))
+OWN_THOUGHT = Thinking("t", ProviderState("anthropic_messages", "sig"))
+FOREIGN_THOUGHT = Thinking("t", ProviderState("gemini_generate", "sig"))
+
+
+def turn(*blocks: Any) -> Message:
+    return Message("assistant", blocks)
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ((HELLO, turn(CALL), ANSWERED), False),
+        ((HELLO, turn(FOREIGN_THOUGHT, CALL), ANSWERED), False),
+        ((HELLO, turn(CALL), ANSWERED, HELLO), False),
+        ((HELLO, turn(CALL), ANSWERED, turn(OWN_THOUGHT, CALL), ANSWERED), False),
+        ((HELLO, turn(Text("begun"))), False),
+        ((HELLO, turn(OWN_THOUGHT, CALL), ANSWERED), True),
+        ((HELLO, turn(OWN_THOUGHT, CALL), ANSWERED, turn(CALL), ANSWERED), True),
+        ((HELLO, turn(CALL), ANSWERED, turn(Text("done")), HELLO), True),
+    ],
+)
+def test_a_budget_is_left_out_in_a_turn_that_began_without_its_thinking(
+    messages: tuple[Message, ...], thinks: bool
+) -> None:
+    """Else Claude answers 400: "… a final `assistant` message must start with a thinking"."""
+    config = ThinkingConfig(effort="low")
+    body, dropped = write(
+        foreign(*messages, model="claude-sonnet-4-5", thinking=config, max_tokens=9000)
+    )
+    assert ("thinking" in body, "reasoning" in dropped) == (thinks, not thinks)
+    later, dropped = write(
+        foreign(*messages, model="claude-sonnet-4-6", thinking=config, max_tokens=9000)
+    )
+    assert ("thinking" in later, "reasoning" in dropped) == (True, False)
+
+
+def test_a_client_of_this_dialect_goes_on_after_another_provider_thought() -> None:
+    def sent(*blocks: Any) -> tuple[bool, list[str]]:
+        request = msgspec.structs.replace(
+            foreign(HELLO, turn(*blocks, CALL), ANSWERED, model="claude-sonnet-4-5"),
+            dialect="anthropic_messages",
+            thinking=ThinkingConfig(mode="enabled", budget_tokens=2000),
+        )
+        body, dropped = write(request)
+        return "thinking" in body, dropped
+
+    assert sent(FOREIGN_THOUGHT) == (False, ["thinking"])
+    assert sent(OWN_THOUGHT) == (True, [])
+    assert sent() == (True, [])
+
+
+def test_no_tokens_asked_for_are_none() -> None:
+    assert write(foreign(max_tokens=0))[0]["max_tokens"] == 0
 
 
 def test_signatures_go_back_only_where_they_came_from() -> None:

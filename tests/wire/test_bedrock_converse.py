@@ -257,6 +257,18 @@ def test_a_budget_without_a_limit_leaves_room_for_the_answer() -> None:
 
 
 NAMED: dict[str, tuple[ChatRequest, list[str]]] = {
+    "a budget in a turn that began without thinking": (
+        asked(
+            user("?"),
+            assistant(ToolCall("a", "f", "{}")),
+            result("a", "ok"),
+            model=OLD_CLAUDE,
+            thinking=BUDGET,
+            max_tokens=9000,
+            sampling=Sampling(temperature=0.1, top_k=4),
+        ),
+        ["reasoning"],
+    ),
     "no room to think in": (
         asked("?", model=OLD_CLAUDE, thinking=BUDGET, max_tokens=1500),
         ["reasoning"],

@@ -7,11 +7,18 @@ https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking, …/eff
 import re
 from typing import Final
 
-from portico.types.chat import ChatRequest, JsonObject
+from portico.types.chat import ChatRequest, Home, JsonObject
 from portico.wire.anthropic_messages.blocks import NAME
 from portico.wire.anthropic_messages.limit import DEFAULT_MAX_TOKENS, thinking_room
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort, claude_display, name_summary
+from portico.wire.effort import (
+    MIN_BUDGET,
+    asked_budget,
+    asked_effort,
+    claude_display,
+    has_lost_thinking,
+    name_summary,
+)
 from portico.wire.json_schema import Rules, described, narrow
 
 _BUDGET_MODELS: Final = re.compile(
@@ -79,7 +86,11 @@ def write_tier(tier: str, unsupported: Unsupported) -> str | None:
 
 
 def write_thinking(
-    request: ChatRequest, written: JsonObject, output_config: JsonObject, unsupported: Unsupported
+    request: ChatRequest,
+    written: JsonObject,
+    output_config: JsonObject,
+    unsupported: Unsupported,
+    home: Home | None,
 ) -> None:
     config = request.thinking
     if config is None:
@@ -92,6 +103,9 @@ def write_thinking(
         unsupported("reasoning", NAME)  # a forced call and thinking exclude each other
         return
     if _BUDGET_MODELS.search(request.model):
+        if has_lost_thinking(request.messages, NAME, home):
+            unsupported("reasoning", NAME)
+            return
         budget = asked_budget(config, request.max_tokens) or 8192
         budget = max(budget, MIN_BUDGET)
         written["thinking"] = {"type": "enabled", "budget_tokens": budget}

@@ -44,6 +44,7 @@ from portico.wire.anthropic_messages.tools import (
     write_tools,
 )
 from portico.wire.base import Unsupported, drop_extra, drop_message_fields
+from portico.wire.effort import has_lost_thinking
 from portico.wire.json_io import (
     MalformedError,
     convert,
@@ -185,12 +186,13 @@ def write_request(
     request: ChatRequest, /, *, unsupported: Unsupported, home: Home | None = None
 ) -> bytes:
     written = _write_prompt(request, unsupported, home)
-    written["max_tokens"] = request.max_tokens or DEFAULT_MAX_TOKENS
+    max_tokens = request.max_tokens
+    written["max_tokens"] = DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens
     output_config: JsonObject = {}
     if request.dialect == NAME:
-        _write_own(request, written, output_config)
+        _write_own(request, written, output_config, unsupported, home)
     else:
-        write_thinking(request, written, output_config, unsupported)
+        write_thinking(request, written, output_config, unsupported, home)
         write_sampling(request, written, unsupported)
         name_foreign(request, unsupported)
     write_format(request, written, output_config, unsupported)
@@ -321,10 +323,20 @@ def _as_user(content: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _write_own(request: ChatRequest, written: JsonObject, output_config: JsonObject) -> None:
+def _write_own(
+    request: ChatRequest,
+    written: JsonObject,
+    output_config: JsonObject,
+    unsupported: Unsupported,
+    home: Home | None,
+) -> None:
     config = request.thinking
     if config is not None:
-        if config.mode is not None:
+        if config.mode == "enabled" and has_lost_thinking(
+            request.messages, NAME, home, is_own=True
+        ):
+            unsupported("thinking", NAME)
+        elif config.mode is not None:
             written["thinking"] = _own_thinking(config)
         if config.effort is not None:
             output_config["effort"] = config.effort

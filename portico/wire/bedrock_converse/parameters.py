@@ -9,10 +9,17 @@ has no field for goes through `additionalModelRequestFields`, spelled as the mod
 import re
 from typing import Final
 
-from portico.types.chat import ChatRequest, JsonObject
+from portico.types.chat import ChatRequest, Home, JsonObject
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.bedrock_converse.tools import NAME
-from portico.wire.effort import MIN_BUDGET, asked_budget, asked_effort, claude_display, name_summary
+from portico.wire.effort import (
+    MIN_BUDGET,
+    asked_budget,
+    asked_effort,
+    claude_display,
+    has_lost_thinking,
+    name_summary,
+)
 from portico.wire.json_io import compact
 from portico.wire.json_schema import Rules, narrow
 
@@ -57,11 +64,13 @@ _FORMAT_RULES: Final = Rules(
 """What structured outputs know: …/userguide/structured-output.html (2026-11-23)."""
 
 
-def write_inference(request: ChatRequest, unsupported: Unsupported) -> JsonObject:
+def write_inference(
+    request: ChatRequest, unsupported: Unsupported, home: Home | None
+) -> JsonObject:
     """`inferenceConfig`, without what thinking forbids."""
     sampling = request.sampling
     is_claude = "claude" in request.model
-    is_thinking = is_claude and thinks(request)
+    is_thinking = is_claude and thinks(request, home)
     written: JsonObject = {}
     if request.max_tokens is not None:
         written["maxTokens"] = request.max_tokens
@@ -86,17 +95,20 @@ def write_inference(request: ChatRequest, unsupported: Unsupported) -> JsonObjec
     return written
 
 
-def thinks(request: ChatRequest) -> bool:
+def thinks(request: ChatRequest, home: Home | None) -> bool:
     config = request.thinking
     if config is None or asked_effort(config) == "none":
         return False
-    return not _is_forced(request)
+    return not _excludes_thinking(request, home)
 
 
-def _is_forced(request: ChatRequest) -> bool:
-    """Claude excludes thinking where a tool call is forced."""
+def _excludes_thinking(request: ChatRequest, home: Home | None) -> bool:
+    """Claude does where a tool call is forced, and in a turn that began without."""
     choice = request.tool_choice
-    return choice is not None and choice.mode == "required" and bool(request.tools)
+    if choice is not None and choice.mode == "required" and request.tools:
+        return True
+    takes_budget = _BUDGET_MODELS.search(request.model) is not None
+    return takes_budget and has_lost_thinking(request.messages, NAME, home)
 
 
 def write_thinking(
@@ -104,6 +116,7 @@ def write_thinking(
     written: JsonObject,
     fields: JsonObject,
     unsupported: Unsupported,
+    home: Home | None,
 ) -> None:
     """Into `outputConfig.effort` of `written` where the model knows it, else into `fields`."""
     config = request.thinking
@@ -113,7 +126,7 @@ def write_thinking(
     model = request.model
     name_summary(config, NAME, unsupported, can_omit="claude" in model)
     if "claude" in model:
-        _write_claude(request, written, fields, unsupported)
+        _write_claude(request, written, fields, unsupported, home)
     elif "nova" in model:
         if effort == "none":
             fields["reasoningConfig"] = {"type": "disabled"}
@@ -132,7 +145,11 @@ def write_thinking(
 
 
 def _write_claude(
-    request: ChatRequest, written: JsonObject, fields: JsonObject, unsupported: Unsupported
+    request: ChatRequest,
+    written: JsonObject,
+    fields: JsonObject,
+    unsupported: Unsupported,
+    home: Home | None,
 ) -> None:
     config = request.thinking
     assert config is not None
@@ -140,7 +157,7 @@ def _write_claude(
     if effort == "none":
         fields["thinking"] = {"type": "disabled"}
         return
-    if _is_forced(request):
+    if _excludes_thinking(request, home):
         unsupported("reasoning", NAME)
         return
     if not _BUDGET_MODELS.search(request.model):
@@ -182,11 +199,13 @@ def write_format(request: ChatRequest, written: JsonObject, unsupported: Unsuppo
     written.setdefault("outputConfig", {})["textFormat"] = text_format
 
 
-def write_top_k(request: ChatRequest, fields: JsonObject, unsupported: Unsupported) -> None:
+def write_top_k(
+    request: ChatRequest, fields: JsonObject, unsupported: Unsupported, home: Home | None
+) -> None:
     top_k = request.sampling.top_k
     if top_k is None:
         return
-    if "claude" in request.model and not thinks(request):
+    if "claude" in request.model and not thinks(request, home):
         fields["top_k"] = top_k
     elif "nova" in request.model:
         fields["inferenceConfig"] = {"topK": top_k}

@@ -46,12 +46,12 @@ def write_request(
     if request.cache is not None and messages:
         messages[-1]["content"].append(write_cache(request.cache))
     written["messages"] = messages
-    inference = write_inference(request, unsupported)
+    inference = write_inference(request, unsupported, home)
     if inference:
         written["inferenceConfig"] = inference
     fields: JsonObject = {}
-    write_thinking(request, written, fields, unsupported)
-    write_top_k(request, fields, unsupported)
+    write_thinking(request, written, fields, unsupported, home)
+    write_top_k(request, fields, unsupported, home)
     write_format(request, written, unsupported)
     if fields:
         written["additionalModelRequestFields"] = fields
