@@ -13,7 +13,9 @@ from portico.config.document import configuration_markdown
 from portico.config.json_schema import schema, schema_json
 from portico.config.kinds import members, type_of, unwrap
 from portico.config.load import load
+from portico.config.schema.choices import DIALECTS
 from portico.config.schema.root import Config
+from portico.wire.table import PROVIDER_DIALECTS
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
@@ -71,6 +73,10 @@ def test_both_spellings_of_the_strategy_are_among_the_examples() -> None:
     texts = {path.name: path.read_text() for path in EXAMPLES}
     assert "strategy:\n    type: least_latency" in texts["gateway.yaml"]
     assert "strategy: least_busy" in texts["load-balancing.yaml"]
+
+
+def test_every_dialect_of_providers_can_be_said() -> None:
+    assert set(DIALECTS) == set(PROVIDER_DIALECTS)
 
 
 def test_every_setting_says_what_it_means() -> None:
