@@ -40,10 +40,12 @@ class Settings(msgspec.Struct, frozen=True):
     """When the program began, in monotonic seconds, to say how long a person has waited."""
 
 
-def read_config(settings: Settings) -> Loaded:
+def read_config(settings: Settings, *, may_be_empty: bool = True) -> Loaded:
     """The configuration as it stands now; raises `ConfigError` with everything that is wrong.
 
-    Without a file, a provider is added for each credential that the environment holds.
+    Without a file, a provider is added for each credential that the environment holds. An empty
+    one is all defaults to start with, but in a gateway that runs one that is being written, or was
+    not for want of room on the disk: nobody means to take all routes and keys away like that.
     """
     path = settings.config_path
     text: bytes | None = None
@@ -52,6 +54,8 @@ def read_config(settings: Settings) -> Loaded:
             text = path.read_bytes()
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+        if not may_be_empty and not text.strip():
+            raise ConfigError(f"{path}: is empty; write `{{}}` to take everything away.")
     loaded = load(
         text,
         name=str(path) if path is not None else "defaults",
@@ -118,7 +122,7 @@ async def _run(settings: Settings, config: Config) -> None:
             host=host,
             port=config.server.port,
             ready=ready,
-            read=lambda: read_config(settings),
+            read=lambda: read_config(settings, may_be_empty=False),
             watched=settings.config_path,
         )
     finally:

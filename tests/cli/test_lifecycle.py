@@ -167,6 +167,21 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
         assert works(gateway, OTHER)
 
 
+def test_a_file_that_became_empty_takes_nothing_away(tmp_path: Path) -> None:
+    with configured(tmp_path) as (gateway, file):
+        file.write_text("\n")
+        gateway.signal(signal.SIGHUP)
+        until(lambda: "reload" in gateway.log, "it is read")
+        assert (
+            f"reload refused, the old configuration stays in use: {file}: is empty" in gateway.log
+        )
+        assert works(gateway, KEY)
+        file.write_text("{}")
+        gateway.signal(signal.SIGHUP)
+        until(lambda: "reloaded: " in gateway.log, "all is taken away")
+        assert not works(gateway, KEY)
+
+
 def test_kill_9_after_an_answer_loses_nothing(tmp_path: Path) -> None:
     with configured(tmp_path) as (gateway, _):
         ids = []
