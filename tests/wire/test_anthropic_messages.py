@@ -371,7 +371,7 @@ def turn(*blocks: Any) -> Message:
 def test_a_budget_is_left_out_in_a_turn_that_began_without_its_thinking(
     messages: tuple[Message, ...], thinks: bool
 ) -> None:
-    """Else Claude answers 400: "… a final `assistant` message must start with a thinking"."""
+    """Else Claude answers 400: "a final `assistant` message must start with a thinking block"."""
     config = ThinkingConfig(effort="low")
     body, dropped = write(
         foreign(*messages, model="claude-sonnet-4-5", thinking=config, max_tokens=9000)

@@ -45,6 +45,7 @@ from portico.types.chat_stream import (
 )
 from portico.wire.assemble import collect, replay
 from portico.wire.base import Dropped, ReplyContext, refuse
+from portico.wire.call_ids import with_results_in_order
 from portico.wire.media import EVERY_KIND, urls_of, with_data
 from portico.wire.table import CLIENT_DIALECTS, PROVIDER_DIALECTS
 from tests.wire.conversations import (
@@ -143,7 +144,11 @@ def test_the_provider_is_told_what_the_client_said(client: str, provider: str, n
     dropped = Dropped()
     body = PROVIDER_DIALECTS[provider].write_request(asked, unsupported=dropped, home=HOME)
     told = simulated(provider).read_request(body)
-    assert turns(told) == turns(as_fetched(provider, conversation.request))
+    expected = as_fetched(provider, conversation.request)
+    if "ollama_chat" in (client, provider):  # which knows the results of a turn by their order
+        ordered = with_results_in_order(expected.messages)
+        expected = msgspec.structs.replace(expected, messages=ordered)
+    assert turns(told) == turns(expected)
     choice = conversation.request.tool_choice
     tools = [tool.name for tool in told.tools]
     if choice is None or tools != list(choice.names):  # a choice may be said by sending no others

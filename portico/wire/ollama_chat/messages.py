@@ -32,7 +32,7 @@ from portico.types.chat import (
     ToolResult,
 )
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.call_ids import CallIds
+from portico.wire.call_ids import CallIds, with_results_in_order
 from portico.wire.json_io import (
     MalformedError,
     arguments_object,
@@ -136,7 +136,7 @@ class MessageWriter:
 
     def write(self, messages: tuple[Message, ...]) -> list[JsonObject]:
         written: list[JsonObject] = []
-        for message in messages:
+        for message in messages if self._is_own else with_results_in_order(messages):
             if message.name is not None:
                 self._unsupported("messages.name", NAME)
             rest = message.extra or {}
