@@ -31,9 +31,7 @@ def address(
         )
         varies_by = _STEADY.get(preparer)
         if varies_by is not None:
-            steady = SteadyHead(made, target.credential, varies_by)
-            if steady.fits(target.credential, call.request.headers):
-                target.steady_heads[task] = steady
+            _keep_head(call, target, task, made, varies_by)
         return made
     path = task.path or PATHS.get(task.dialect)
     if path is None:
@@ -42,7 +40,18 @@ def address(
             "for that; set `dialect` to what it speaks."
         )
     head = openai_compatible.head(target.head_prefix(path), body, _forwarded(call))
-    return HttpRequest(target.deployment.provider.origin, head, body, timeouts, stream_types)
+    made = HttpRequest(target.deployment.provider.origin, head, body, timeouts, stream_types)
+    _keep_head(call, target, task, made, openai_compatible.FORWARDED)
+    return made
+
+
+def _keep_head(
+    call: Call, target: Target, task: Task, made: HttpRequest, varies_by: tuple[bytes, ...]
+) -> None:
+    """Make the next request for this task with the same head, unless this one was special."""
+    steady = SteadyHead(made, target.credential, varies_by)
+    if steady.fits(target.credential, call.request.headers):
+        target.steady_heads[task] = steady
 
 
 _STEADY: dict[Preparer, tuple[bytes, ...]] = {

@@ -404,7 +404,8 @@ async def _ask(
         response = await pool.send(upstream)
         attempt.status = response.head.status
         answers.check(response, passage)
-        if isinstance(passage, Embedded | Ranked):
+        # Whether a Struct is of its own class is seen at once, of another only by the metaclass.
+        if not isinstance(passage, Straight) and isinstance(passage, Embedded | Ranked):
             passage.answers = [response, *await _rest(pool, passage)]
         return response
     answer = await pool.open(upstream)

@@ -32,8 +32,10 @@ def plan(call: Call, target: Target, conversations: Conversations) -> Passage:
     if endpoint.operation in ("embedding", "rerank"):
         return vectors.plan(call, target)
     spoken = target.dialect_for(endpoint.dialect)
-    may_pass = bytes_pass(call, target.deployment.provider, spoken, conversations)
-    if may_pass and not thinks_in_parts(call, target.deployment):
+    provider = target.deployment.provider
+    if bytes_pass(call, provider, spoken, conversations) and (
+        provider.message_rules is None or not thinks_in_parts(call, target.deployment)
+    ):
         send = native if endpoint.dialect in NATIVES else straight
         return send(call, target)
     if endpoint.operation == "count_tokens":
