@@ -78,6 +78,28 @@ def narrow(schema: JsonObject | None, rules: Rules) -> Narrowed:
     return Narrowed(narrowed, tuple(work.dropped))
 
 
+def is_strict(schema: Any) -> bool:
+    """Could OpenAI bind a model to it? Each object must be closed and demand all of its properties:
+    https://developers.openai.com/api/docs/guides/structured-outputs (2026-11-23).
+    """
+    waiting = [schema]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, dict):
+            continue
+        if "properties" in one or one.get("type") == "object":
+            names = _object(one.get("properties")).keys()
+            required = [name for name in _list(one.get("required")) if isinstance(name, str)]
+            if one.get("additionalProperties") is not False or names - set(required):
+                return False
+        for key in _IN_PROPERTIES:
+            waiting += _object(one.get(key)).values()
+        for key in _IN_LISTS:
+            waiting += _list(one.get(key))
+        waiting += [one[key] for key in _IN_SCHEMAS if key in one]
+    return True
+
+
 class _Narrowing:
     def __init__(self, root: JsonObject, rules: Rules) -> None:
         self._root = root
@@ -88,7 +110,11 @@ class _Narrowing:
         self.dropped: dict[str, None] = {}
 
     def root(self, schema: JsonObject) -> JsonObject:
-        """The top as an object: alternatives of objects are merged, none of their keys required."""
+        """The top as an object: what it refers to is written out, once; alternatives of objects are
+        merged, none of their keys required.
+        """
+        if "$ref" in schema and isinstance(target := _resolve(schema, schema["$ref"]), dict):
+            schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
         for keyword in ("anyOf", "oneOf", "allOf"):
             options = schema.get(keyword)
             if isinstance(options, list):

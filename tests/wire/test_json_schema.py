@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.wire.json_schema import MAX_INLINE_DEPTH, Rules, narrow
+from portico.wire.json_schema import MAX_INLINE_DEPTH, Rules, is_strict, narrow
 
 ANY = Rules(root_object=False)
 OPENAPI = Rules(
@@ -98,6 +98,19 @@ CASES: dict[str, tuple[Any, Rules, Any, tuple[str, ...]]] = {
         {"properties": {"a": {}}, "required": ["a", "b"], "type": "object"},
         ("allOf",),
     ),
+    "a reference on top": (
+        {"$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}},
+         "$ref": "#/$defs/N", "title": "T"},
+        Rules(),
+        {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}},
+         "$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}},
+         "title": "T"},
+        (),
+    ),
+    "a reference on top to nowhere": (
+        {"$ref": "#/$defs/N"}, Rules(),
+        {"$ref": "#/$defs/N", "type": "object", "properties": {}}, (),
+    ),
     "not schemas at all": (
         {"properties": 5, "anyOf": "x", "items": 3, "required": None},
         ANY,
@@ -188,3 +201,29 @@ ODD = st.recursive(
 def test_anything_that_is_no_schema_is_narrowed_without_harm(schema: Any) -> None:
     for rules in (Rules(), ANY, OPENAPI, Rules(formats=frozenset({"uri"}), closed_objects=True)):
         assert isinstance(narrow(schema, rules).schema, dict)
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"a": {}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+STRICT: dict[str, tuple[Any, bool]] = {
+    "closed": (CLOSED, True),
+    "an open object": ({**CLOSED, "additionalProperties": True}, False),
+    "an object said to be closed nowhere": ({"type": "object"}, False),
+    "a property that may lack": ({**CLOSED, "required": []}, False),
+    "in a property": ({**CLOSED, "properties": {"a": {"type": "object"}}}, False),
+    "in a list of alternatives": ({"anyOf": [CLOSED, {"properties": {}}]}, False),
+    "in the items": ({"type": "array", "items": {"type": "object"}}, False),
+    "in a definition": ({**CLOSED, "$defs": {"N": {"type": "object"}}}, False),
+    "closed all through": (
+        {**CLOSED, "$defs": {"N": CLOSED}, "properties": {"a": {"anyOf": [CLOSED, True]}}}, True),
+    "no schema at all": ({"properties": 5, "required": "a", "additionalProperties": False}, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "expected"), STRICT.values(), ids=STRICT)
+def test_what_a_model_can_be_bound_to(schema: Any, expected: bool) -> None:
+    assert is_strict(schema) is expected

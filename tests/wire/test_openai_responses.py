@@ -385,9 +385,10 @@ def test_tools_of_all_kinds() -> None:
     choice = ToolChoice("required", ("f", "p"))
     written, dropped = write(foreign(tools=tools, tool_choice=choice))
     empty = {"type": "object", "properties": {}}
+    nothing = {**empty, "additionalProperties": False}
     assert written["tools"] == [
-        {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False},
-        {"type": "function", "name": "none", "parameters": empty, "strict": True},
+        {"type": "function", "name": "f", "parameters": empty, "strict": False},
+        {"type": "function", "name": "none", "parameters": nothing, "strict": True},
         {
             "type": "custom",
             "name": "p",

@@ -17,6 +17,7 @@ from portico.types.chat import (
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
 from portico.wire.openai_chat.parts import NAME, write_cache
+from portico.wire.openai_functions import fitted
 
 _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",
@@ -118,6 +119,8 @@ def write_tools(
 def _write_function(
     tool: FunctionTool, path: str, unsupported: Unsupported, is_own: bool
 ) -> JsonObject:
+    if not is_own:
+        tool = fitted(tool, path, NAME, unsupported)
     function: JsonObject = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description

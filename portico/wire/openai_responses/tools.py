@@ -21,9 +21,11 @@ from portico.types.chat import (
 )
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
+from portico.wire.openai_functions import fitted
 from portico.wire.openai_responses.items import flat_name
 from portico.wire.openai_responses.parts import NAME
 
+_NOTHING: Final = {"type": "object", "properties": {}, "additionalProperties": False}
 _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",
     "none": "none",
@@ -139,13 +141,15 @@ def _write_function(
     tool: FunctionTool, path: str, unsupported: Unsupported, is_own: bool
 ) -> JsonObject:
     """`strict` is on here unless it is said to be off, so it is always said."""
+    if not is_own:
+        tool = fitted(tool, path, NAME, unsupported)
     written: JsonObject = {"type": "function", "name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
     if tool.schema is not None:
         written["parameters"] = tool.schema
     elif not is_own:
-        written["parameters"] = {"type": "object", "properties": {}}
+        written["parameters"] = _NOTHING
     if tool.strict is not None or not is_own:
         written["strict"] = bool(tool.strict)
     if tool.cache is not None:
