@@ -114,12 +114,13 @@ class AwsEventSplitter:
             return
         events.append(AwsEvent(headers, data[start + header_bytes : end]))
 
-    def close(self) -> None:
-        """The body has ended; raises UpstreamProtocol if it ended within a frame."""
+    def close(self) -> list[AwsEvent]:
+        """The body has ended; raises UpstreamProtocol if it ended within a frame: none is left."""
         self._check()
         if self._tail:
             self._problem = "it ended within a frame"
             self._check()
+        return []
 
     def _check(self) -> None:
         if self._problem is not None:

@@ -9,21 +9,22 @@ answered with "URL sources are not supported" (https://github.com/braintrustdata
 
 import base64
 import binascii
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from portico.errors import UpstreamError, UpstreamProtocol
+from portico.errors import UpstreamProtocol
 from portico.types.chat import ChatRequest, ChatResponse, Home
-from portico.types.chat_stream import Event, StreamEnd, StreamError
+from portico.types.chat_stream import Event
 from portico.types.media import MediaKind
 from portico.wire.anthropic_messages import dialect as anthropic_messages
+from portico.wire.anthropic_messages.stream_reader import MessageReader
 from portico.wire.aws_events import AwsEvent, AwsEventSplitter
 from portico.wire.base import Unsupported
 from portico.wire.bedrock_converse.errors import read_error, read_exception
 from portico.wire.json_io import encode
 from portico.wire.media import without_urls
+from portico.wire.stream_reading import PiecewiseReader
 
 __all__ = ["NAME", "read_error", "read_response", "stream_reader", "write_request"]
 
@@ -61,54 +62,28 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
     return anthropic_messages.read_response(body, home=home)
 
 
-class InvokeStreamReader:
+class ChunkReader:
     """Unwraps the events of a stream and leaves them to Anthropic's reader."""
 
-    __slots__ = ("_inner", "_is_ended", "_splitter")
+    __slots__ = ("_inner",)
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = AwsEventSplitter()
-        self._inner = anthropic_messages.stream_reader(home=home)
-        self._is_ended = False
+        self._inner = MessageReader(home)
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                for event in self._splitter.feed(data):
-                    if not self._is_ended:
-                        self._take(self._read(event), events)
-            except UpstreamError as problem:
-                self._take([StreamError(problem)], events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._splitter.close()
-                self._take(self._inner.close(), events)
-            except UpstreamError as problem:
-                self._take([StreamError(problem)], events)
-        return events
-
-    def _read(self, event: AwsEvent) -> Sequence[Event]:
+    def read(self, event: AwsEvent, events: list[Event], /) -> bool:
         if event.kind != "event":
-            return [StreamError(read_exception(event))]
+            raise read_exception(event)
         if event.name != "chunk":
-            return ()
+            return False
         try:
             payload = base64.b64decode(_CHUNK.decode(event.payload).bytes, validate=True)
         except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError):
             raise UpstreamProtocol("the provider's stream holds a chunk without bytes") from None
-        # Its JSON is on one line: a line end inside would not be one for Anthropic's reader.
-        return self._inner.feed(b"data: %b\n\n" % payload.replace(b"\n", b" "))
+        return self._inner.read((None, payload), events)
 
-    def _take(self, read: Sequence[Event], events: list[Event]) -> None:
-        events += read
-        if read and isinstance(read[-1], StreamEnd | StreamError):
-            self._is_ended = True
+    def close(self, events: list[Event], /) -> bool:
+        return self._inner.close(events)
 
 
-def stream_reader(*, home: Home | None = None) -> InvokeStreamReader:
-    return InvokeStreamReader(home)
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[AwsEvent]:
+    return PiecewiseReader(AwsEventSplitter(), ChunkReader(home))

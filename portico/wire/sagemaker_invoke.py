@@ -7,20 +7,22 @@ https://docs.djl.ai/master/docs/serving/serving/docs/lmi/user_guides/chat_input_
 piece of what the container sends, cut anywhere: server-sent events, or a line of JSON a chunk.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from portico.errors import UpstreamError, UpstreamProtocol
 from portico.types.chat import ChatRequest, ChatResponse, Home
-from portico.types.chat_stream import Event, StreamEnd, StreamError
+from portico.types.chat_stream import Event
 from portico.types.http import Headers, HttpHead
 from portico.wire.aws_events import AwsEvent, AwsEventSplitter
 from portico.wire.base import Unsupported
 from portico.wire.custom_tools import wrap
 from portico.wire.json_io import MalformedError, decode, encode
 from portico.wire.openai_chat import dialect as openai_chat
+from portico.wire.openai_chat.stream_reader import ChatReader
+from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 from portico.wire.upstream_errors import upstream_error
 
 NAME: Final = "sagemaker_invoke"
@@ -107,51 +109,32 @@ def _as_events(lines: bytes) -> bytes:
     return b"".join(b"data: %b\n\n" % line for line in lines.splitlines() if line.strip())
 
 
-class InvokeStreamReader:
-    """Unwraps the pieces of a stream and leaves them to OpenAI's reader."""
+class PartReader:
+    """Joins what the events of a stream hold and leaves it to OpenAI's reader."""
 
-    __slots__ = ("_inner", "_is_ended", "_lines", "_splitter")
+    __slots__ = ("_inner", "_lines", "_splitter")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = AwsEventSplitter()
         self._lines = _Lines()
-        self._inner = openai_chat.stream_reader(home=home)
-        self._is_ended = False
+        self._splitter = SseSplitter()
+        self._inner = ChatReader(home)
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                for event in self._splitter.feed(data):
-                    if not self._is_ended:
-                        self._take(self._read(event), events)
-            except UpstreamError as problem:
-                self._take([StreamError(problem)], events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._splitter.close()
-                self._take(self._inner.feed(self._lines.close()), events)
-                if not self._is_ended:
-                    self._take(self._inner.close(), events)
-            except UpstreamError as problem:
-                self._take([StreamError(problem)], events)
-        return events
-
-    def _read(self, event: AwsEvent) -> Sequence[Event]:
+    def read(self, event: AwsEvent, events: list[Event], /) -> bool:
         if event.kind != "event":
-            return [StreamError(_exception(event))]
+            raise _exception(event)
         if event.name != "PayloadPart":
-            return ()
-        return self._inner.feed(self._lines.feed(event.payload))
+            return False
+        return self._read(self._splitter.feed(self._lines.feed(event.payload)), events)
 
-    def _take(self, read: Sequence[Event], events: list[Event]) -> None:
-        events += read
-        if read and isinstance(read[-1], StreamEnd | StreamError):
-            self._is_ended = True
+    def close(self, events: list[Event], /) -> bool:
+        return (
+            self._read(self._splitter.feed(self._lines.close()), events)
+            or self._read(self._splitter.close(), events)
+            or self._inner.close(events)
+        )
+
+    def _read(self, received: list[SseEvent], events: list[Event]) -> bool:
+        return any(self._inner.read(event, events) for event in received)
 
 
 def _exception(event: AwsEvent) -> UpstreamError:
@@ -168,5 +151,5 @@ def _exception(event: AwsEvent) -> UpstreamError:
     return _error(200, event.name, said if isinstance(said, dict) else {}, {})
 
 
-def stream_reader(*, home: Home | None = None) -> InvokeStreamReader:
-    return InvokeStreamReader(home)
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[AwsEvent]:
+    return PiecewiseReader(AwsEventSplitter(), PartReader(home))

@@ -13,11 +13,10 @@ import msgspec
 from portico.errors import UpstreamError
 from portico.types.chat import ChatRequest, ChatResponse, Home
 from portico.types.http import HttpHead
-from portico.wire.base import Unsupported
+from portico.wire.base import StreamReader, Unsupported
 from portico.wire.custom_tools import wrap
 from portico.wire.json_io import MalformedError, decode, encode
 from portico.wire.openai_chat import dialect as openai_chat
-from portico.wire.openai_chat.stream_reader import ChatStreamReader
 from portico.wire.upstream_errors import MAX_BODY, unread_error, upstream_error
 
 NAME: Final = "watsonx_chat"
@@ -91,7 +90,7 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
     return openai_chat.read_response(body, home=home)
 
 
-def stream_reader(*, home: Home | None = None) -> ChatStreamReader:
+def stream_reader(*, home: Home | None = None) -> StreamReader:
     return openai_chat.stream_reader(home=home)
 
 

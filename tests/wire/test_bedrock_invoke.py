@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from portico.errors import UpstreamProtocol, UpstreamRateLimited
 from portico.types.chat import ChatRequest, Home
-from portico.types.chat_stream import Event, StreamEnd, StreamError
+from portico.types.chat_stream import Event, Ping, StreamEnd, StreamError
 from portico.wire import bedrock_invoke
 from portico.wire.anthropic_messages import dialect as anthropic_messages
 from portico.wire.assemble import collect
@@ -59,6 +60,14 @@ def test_a_chunk_without_bytes_breaks_the_stream(payload: bytes) -> None:
     told = read([write_event(headers, payload)])
     assert isinstance(told[-1], StreamError)
     assert isinstance(told[-1].error, UpstreamProtocol)
+
+
+@pytest.mark.parametrize("space", [b"\n", b"\r", b"\r\n", b" "])
+def test_the_json_of_a_chunk_may_have_line_ends(space: bytes) -> None:
+    payload = json.dumps({"bytes": base64.b64encode(b'{"type":%b"ping"}' % space).decode()})
+    reader = bedrock_invoke.stream_reader(home=HOME)
+    headers = {":event-type": "chunk", ":message-type": "event"}
+    assert list(reader.feed(write_event(headers, payload.encode()))) == [Ping()]
 
 
 def test_events_not_known_yet_are_passed_over() -> None:

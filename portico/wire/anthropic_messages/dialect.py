@@ -3,7 +3,6 @@
 `count_tokens` is beside it: the same request without `max_tokens`, a number for an answer.
 """
 
-from portico.types.chat import Home
 from portico.wire.anthropic_messages.answer import read_response, write_response
 from portico.wire.anthropic_messages.blocks import NAME
 from portico.wire.anthropic_messages.errors import read_error, write_error
@@ -15,7 +14,7 @@ from portico.wire.anthropic_messages.request import (
     write_request,
     write_token_count,
 )
-from portico.wire.anthropic_messages.stream_reader import MessageStreamReader
+from portico.wire.anthropic_messages.stream_reader import stream_reader
 from portico.wire.anthropic_messages.stream_writer import MessageStreamWriter
 from portico.wire.base import ReplyContext, Unsupported
 
@@ -34,10 +33,6 @@ __all__ = [
     "write_response",
     "write_token_count",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> MessageStreamReader:
-    return MessageStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> MessageStreamWriter:

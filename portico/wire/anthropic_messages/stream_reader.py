@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
 from portico.types.chat import (
     Block,
     Home,
@@ -30,8 +29,6 @@ from portico.types.chat_stream import (
     OpaqueEvent,
     Ping,
     SignatureDelta,
-    StreamEnd,
-    StreamError,
     StreamStart,
     TextDelta,
     ThinkingDelta,
@@ -47,8 +44,9 @@ from portico.wire.anthropic_messages.blocks import (
 )
 from portico.wire.anthropic_messages.errors import error_of
 from portico.wire.anthropic_messages.usage import UsageFields, merge, normal
-from portico.wire.json_io import MalformedError, decode, decode_object, malformed
+from portico.wire.json_io import MalformedError, decode, decode_object, decoded
 from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 
 
 class _Delta(msgspec.Struct):
@@ -97,23 +95,20 @@ class _Open:
 _EVENT: Final = msgspec.json.Decoder(_Event)
 
 
-class MessageStreamReader:
-    """One streamed message."""
+class MessageReader:
+    """One streamed message; satisfies `PieceReader`."""
 
     __slots__ = (
         "_ahead",
         "_home",
-        "_is_ended",
         "_is_finished",
         "_is_started",
         "_next",
         "_open",
-        "_splitter",
         "_usage",
     )
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter()
         self._home = home
         self._open: dict[int, _Open] = {}
         self._next = 0
@@ -121,59 +116,10 @@ class MessageStreamReader:
         self._usage: UsageFields | None = None
         self._is_started = False
         self._is_finished = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.close(), events)
-                self._closed(events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def _closed(self, events: list[Event]) -> None:
-        if self._is_ended:
-            return
-        if not self._is_finished:
-            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
-        self._end(events)
-
-    def _end(self, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamEnd())
-
-    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
-
-    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
-        for _, payload in received:
-            if self._is_ended:
-                return
-            try:
-                event = _EVENT.decode(payload)
-            except msgspec.ValidationError as problem:
-                raise malformed(problem) from None
-            except (ValueError, RecursionError) as problem:
-                raise MalformedError(f"not valid JSON ({problem})") from None
-            self._read(event, payload, events)
-
-    def _read(self, event: _Event, payload: bytes, events: list[Event]) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        payload = received[1]
+        event = decoded(_EVENT, payload)
         match event.type:
             case "content_block_delta":
                 self._delta(event, events)
@@ -186,14 +132,19 @@ class MessageStreamReader:
             case "message_delta":
                 self._message_delta(event, events)
             case "message_stop":
-                self._message_stop(events)
+                if not self._is_finished:
+                    raise MalformedError("`message_stop` without a `stop_reason` before")
+                return True
             case "ping":
                 events.append(Ping())
             case "error":
-                self._is_ended = True
-                events.append(StreamError(error_of(event.error, 200, {})))
+                raise error_of(event.error, 200, {})
             case name:
                 events.append(OpaqueEvent(NAME, name, decode_object(payload)))
+        return False
+
+    def close(self, _: list[Event], /) -> bool:
+        return self._is_finished
 
     def _start(self, event: _Event, payload: bytes, events: list[Event]) -> None:
         if self._is_started:
@@ -297,13 +248,12 @@ class MessageStreamReader:
             )
         )
 
-    def _message_stop(self, events: list[Event]) -> None:
-        if not self._is_finished:
-            raise MalformedError("`message_stop` without a `stop_reason` before")
-        self._end(events)
-
 
 _START_FIELDS: Final = frozenset(
     {"id", "type", "role", "model", "content", "usage", "stop_reason", "stop_sequence"}
     | set(STOP_FIELDS)
 )
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(SseSplitter(), MessageReader(home))

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamError, UpstreamProtocol
 from portico.types.chat import (
     Block,
     DataSource,
@@ -35,8 +34,6 @@ from portico.types.chat_stream import (
     Finish,
     OpaqueEvent,
     SignatureDelta,
-    StreamEnd,
-    StreamError,
     StreamStart,
     TextDelta,
     ThinkingDelta,
@@ -48,7 +45,8 @@ from portico.wire.bedrock_converse.blocks import read_citation, signed
 from portico.wire.bedrock_converse.errors import read_exception
 from portico.wire.bedrock_converse.tools import NAME
 from portico.wire.bedrock_converse.usage import ServiceTier, UsageFields, normal
-from portico.wire.json_io import MalformedError, decode, decode_object, malformed
+from portico.wire.json_io import MalformedError, decode, decode_object, decoded
+from portico.wire.stream_reading import PiecewiseReader
 
 
 class _ToolUseDelta(msgspec.Struct):
@@ -130,81 +128,32 @@ _NAMES: Final = frozenset(
 )
 
 
-class ConverseStreamReader:
-    """One streamed answer."""
+class ConverseReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
     __slots__ = (
         "_home",
-        "_is_ended",
         "_is_finished",
         "_is_started",
         "_next",
         "_open",
-        "_splitter",
     )
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = AwsEventSplitter()
         self._home = home
         self._open: dict[int, _Open] = {}
         self._next = 0
         self._is_started = False
         self._is_finished = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._splitter.close()
-                if not self._is_finished:
-                    raise UpstreamProtocol(
-                        "the provider's stream ended before the answer was complete"
-                    )
-                self._end(events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-        return events
-
-    def _end(self, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamEnd())
-
-    def _fail(self, error: UpstreamError, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
-
-    def _read_all(self, received: list[AwsEvent], events: list[Event]) -> None:
-        for event in received:
-            if self._is_ended:
-                return
-            if event.kind != "event":
-                self._fail(read_exception(event), events)
-                return
-            name = event.name
-            if name not in _NAMES:
-                events.append(OpaqueEvent(NAME, name, decode_object(event.payload)))
-                continue
-            try:
-                payload = _PAYLOAD.decode(event.payload)
-            except msgspec.ValidationError as problem:
-                raise malformed(problem) from None
-            except (ValueError, RecursionError) as problem:
-                raise MalformedError(f"not valid JSON ({problem})") from None
-            self._read(name, payload, events)
-
-    def _read(self, name: str, payload: _Payload, events: list[Event]) -> None:
+    def read(self, event: AwsEvent, events: list[Event], /) -> bool:
+        if event.kind != "event":
+            raise read_exception(event)
+        name = event.name
+        if name not in _NAMES:
+            events.append(OpaqueEvent(NAME, name, decode_object(event.payload)))
+            return False
+        payload = decoded(_PAYLOAD, event.payload)
         if not self._is_started:
             self._is_started = True
             events.append(StreamStart(dialect=NAME, id="", model=""))
@@ -224,10 +173,13 @@ class ConverseStreamReader:
             case "metadata":
                 if payload.usage is not None:
                     events.append(UsageUpdate(normal(payload.usage, payload.service_tier)))
-                if self._is_finished:
-                    self._end(events)
+                return self._is_finished
             case _:
                 pass
+        return False
+
+    def close(self, _: list[Event], /) -> bool:
+        return self._is_finished
 
     def _begin(self, at: int, start: _Start, events: list[Event]) -> None:
         if at in self._open:
@@ -352,3 +304,7 @@ def _bytes(data: str) -> bytes:
 
 def _base64(parts: list[bytes]) -> str:
     return base64.b64encode(b"".join(parts)).decode()
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[AwsEvent]:
+    return PiecewiseReader(AwsEventSplitter(), ConverseReader(home))

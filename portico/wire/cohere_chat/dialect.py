@@ -1,11 +1,10 @@
 """Cohere's chat, version 2, both sides: the module that satisfies `wire.base.ChatDialect`."""
 
-from portico.types.chat import Home
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.cohere_chat.answer import read_response, write_response
 from portico.wire.cohere_chat.errors import read_error, write_error
 from portico.wire.cohere_chat.request import read_request, write_request
-from portico.wire.cohere_chat.stream_reader import ChatStreamReader
+from portico.wire.cohere_chat.stream_reader import stream_reader
 from portico.wire.cohere_chat.stream_writer import ChatStreamWriter
 from portico.wire.cohere_chat.tools import NAME
 
@@ -20,10 +19,6 @@ __all__ = [
     "write_request",
     "write_response",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> ChatStreamReader:
-    return ChatStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> ChatStreamWriter:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamError, UpstreamProtocol
+from portico.errors import UpstreamProtocol
 from portico.types.chat import Block, Home, ProviderState, RedactedThinking, Text, Thinking
 from portico.types.chat_stream import (
     ArgumentsDelta,
@@ -20,8 +20,6 @@ from portico.types.chat_stream import (
     LogprobsDelta,
     OpaqueEvent,
     SignatureDelta,
-    StreamEnd,
-    StreamError,
     StreamStart,
     TextDelta,
     ThinkingDelta,
@@ -31,9 +29,10 @@ from portico.wire.cohere_chat.answer import STOPS, Logprobs, UsageFields, normal
 from portico.wire.cohere_chat.errors import failure
 from portico.wire.cohere_chat.messages import THOUGHT, CallFields, read_call, read_citation
 from portico.wire.cohere_chat.tools import NAME
-from portico.wire.json_io import MalformedError, decode_object, malformed
+from portico.wire.json_io import MalformedError, decode_object, decoded
 from portico.wire.sse import SseEvent, SseSplitter
 from portico.wire.state import unseal
+from portico.wire.stream_reading import PiecewiseReader
 
 
 class _Begin(msgspec.Struct):
@@ -81,75 +80,37 @@ _EVENT: Final = msgspec.json.Decoder(_StreamEvent)
 _Key = tuple[str, int]
 
 
-class ChatStreamReader:
-    """One streamed answer."""
+class ChatReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
-    __slots__ = ("_home", "_is_ended", "_is_started", "_next", "_open", "_signed", "_splitter")
+    __slots__ = ("_home", "_is_started", "_next", "_open", "_signed")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter()
         self._home = home
         self._open: dict[_Key, tuple[int, Block]] = {}
         self._signed: dict[int, ProviderState] = {}
         self._next = 0
         self._is_started = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamError as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.close(), events)
-                if not self._is_ended:
-                    raise UpstreamProtocol(
-                        "the provider's stream ended before the answer was complete"
-                    )
-            except UpstreamError as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def _fail(self, error: UpstreamError, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
-
-    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
-        for _, payload in received:
-            if self._is_ended:
-                return
-            if payload.startswith(b"[DONE]"):
-                raise UpstreamProtocol("the provider's stream ended without a finish reason")
-            begins = not self._is_started and b'"message-start"' in payload
-            try:
-                event = (_BEGIN if begins else _EVENT).decode(payload)
-            except msgspec.ValidationError as problem:
-                raise malformed(problem) from None
-            except (ValueError, RecursionError) as problem:
-                raise MalformedError(f"not valid JSON ({problem})") from None
-            if event.type is None:
-                raise failure(event.message or payload[:500].decode("utf-8", "replace"))
-            self._read(event.type, event, payload, events)
-
-    def _read(
-        self, type: str, event: _Begin | _StreamEvent, payload: bytes, events: list[Event]
-    ) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        payload = received[1]
+        if payload.startswith(b"[DONE]"):
+            raise UpstreamProtocol("the provider's stream ended without a finish reason")
+        begins = not self._is_started and b'"message-start"' in payload
+        event = decoded(_BEGIN, payload) if begins else decoded(_EVENT, payload)
+        if event.type is None:
+            raise failure(event.message or payload[:500].decode("utf-8", "replace"))
         if not self._is_started:
             self._is_started = True
             events.append(StreamStart(dialect=NAME, id=event.id or "", model=""))
         if isinstance(event, _Begin):
-            return
+            return False
+        return self._read(event.type, event, payload, events)
+
+    def close(self, _: list[Event], /) -> bool:
+        return False  # `message-end` completes an answer, and nothing else does
+
+    def _read(self, type: str, event: _StreamEvent, payload: bytes, events: list[Event]) -> bool:
         delta = event.delta or _Delta()
         message = delta.message or _Message()
         match type:
@@ -184,10 +145,12 @@ class ChatStreamReader:
                 self._cite(message.citations or {}, events)
             case "message-end":
                 self._end(delta, events)
+                return True
             case "message-start" | "citation-end":
                 pass
             case name:
                 events.append(OpaqueEvent(NAME, name, decode_object(payload)))
+        return False
 
     def _begin(self, key: _Key, block: Block, events: list[Event]) -> int:
         """The index of the block; it starts here if it has not yet."""
@@ -242,5 +205,7 @@ class ChatStreamReader:
         events.append(Finish(stop=STOPS.get(reason or "", "other"), native_stop=reason))
         if delta.usage is not None:
             events.append(UsageUpdate(normal(delta.usage)))
-        self._is_ended = True
-        events.append(StreamEnd())
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(SseSplitter(), ChatReader(home))

@@ -4,7 +4,6 @@ Streams are the same answer in pieces, as server-sent events or (a client withou
 JSON array. `countTokens` is beside it: the same request, a number for an answer.
 """
 
-from portico.types.chat import Home
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.gemini_generate.answer import read_response, write_response
 from portico.wire.gemini_generate.errors import read_error, write_error
@@ -17,7 +16,7 @@ from portico.wire.gemini_generate.request import (
     write_request,
     write_token_count,
 )
-from portico.wire.gemini_generate.stream_reader import GenerateStreamReader
+from portico.wire.gemini_generate.stream_reader import stream_reader
 from portico.wire.gemini_generate.stream_writer import GenerateStreamWriter
 
 __all__ = [
@@ -35,10 +34,6 @@ __all__ = [
     "write_response",
     "write_token_count",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> GenerateStreamReader:
-    return GenerateStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> GenerateStreamWriter:

@@ -12,13 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
 from portico.types.chat import Home, JsonObject
 from portico.types.chat_stream import (
     Event,
     Finish,
-    StreamEnd,
-    StreamError,
     StreamStart,
     UsageUpdate,
 )
@@ -29,8 +26,9 @@ from portico.wire.gemini_generate.errors import error_of
 from portico.wire.gemini_generate.json_array import ArraySplitter
 from portico.wire.gemini_generate.parts import NAME, Part, camel, is_plain
 from portico.wire.gemini_generate.usage import UsageFields, normal
-from portico.wire.json_io import MalformedError, decode_object, malformed
-from portico.wire.sse import MAX_EVENT_BYTES, SseSplitter
+from portico.wire.json_io import decode_object, decoded
+from portico.wire.sse import MAX_EVENT_BYTES, SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 
 
 class _Content(msgspec.Struct):
@@ -81,91 +79,31 @@ _MORE_KEYS: Final = (
 )
 
 
-class GenerateStreamReader:
-    """One streamed answer; the first byte tells which of the two framings it has."""
+class GenerateReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
     __slots__ = (
         "_blocked",
         "_candidates",
         "_home",
         "_ids",
-        "_is_ended",
         "_is_started",
-        "_splitter",
     )
 
     def __init__(self, home: Home | None) -> None:
         self._home = home
-        self._splitter: SseSplitter | ArraySplitter | None = None
         self._candidates: dict[int, CandidateReader] = {}
         self._ids = CallIds()
         self._blocked: str | None = None
         self._is_started = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                for payload in self._split(data):
-                    if not self._is_ended:
-                        self._read(payload, events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if self._is_ended:
-            return events
-        try:
-            for payload in self._rest():
-                if not self._is_ended:
-                    self._read(payload, events)
-            if not self._is_ended:
-                self._finish(events)
-        except UpstreamProtocol as problem:
-            self._fail(problem, events)
-        except MalformedError as problem:
-            self._fail(problem.from_provider(), events)
-        return events
-
-    def _split(self, data: bytes) -> list[bytes]:
-        splitter = self._splitter
-        if splitter is None:
-            data = data.lstrip(b" \t\r\n")
-            if not data:
-                return []
-            is_array = data[:1] in (b"[", b"{")
-            splitter = ArraySplitter(MAX_EVENT_BYTES) if is_array else SseSplitter()
-            self._splitter = splitter
-        if isinstance(splitter, ArraySplitter):
-            return splitter.feed(data)
-        return [payload for _, payload in splitter.feed(data)]
-
-    def _rest(self) -> list[bytes]:
-        splitter = self._splitter
-        if splitter is None:
-            return []
-        if isinstance(splitter, ArraySplitter):
-            return splitter.close()
-        return [payload for _, payload in splitter.close()]
-
-    def _read(self, payload: bytes, events: list[Event]) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        payload = received[1]
         if payload == b"[DONE]":
-            return  # of some proxies
-        try:
-            chunk = _CHUNK.decode(payload)
-        except msgspec.ValidationError as problem:
-            raise malformed(problem) from None
-        except (ValueError, RecursionError) as problem:
-            raise MalformedError(f"not valid JSON ({problem})") from None
+            return False  # of some proxies
+        chunk = decoded(_CHUNK, payload)
         if chunk.error:
-            self._is_ended = True
-            events.append(StreamError(error_of(chunk.error, 200, {})))
-            return
+            raise error_of(chunk.error, 200, {})
         if not self._is_started:
             self._start(chunk, events)
         whole = _decoded_once(payload)
@@ -174,6 +112,17 @@ class GenerateStreamReader:
         self._blocked = block_reason(chunk.prompt_feedback) or self._blocked
         if chunk.usage_metadata is not None and (usage := normal(chunk.usage_metadata)) is not None:
             events.append(UsageUpdate(usage))
+        return False
+
+    def close(self, events: list[Event], /) -> bool:
+        candidates = self._candidates.values()
+        if self._blocked is not None and not candidates:
+            events.append(Finish(stop="content_filter", native_stop=self._blocked))
+        elif not candidates or not all(c.finish_reason for c in candidates):
+            return False
+        for candidate in candidates:
+            candidate.finish(events)
+        return True
 
     def _start(self, chunk: _Chunk, events: list[Event]) -> None:
         self._is_started = True
@@ -215,20 +164,35 @@ class GenerateStreamReader:
             if value is not None:
                 reader.extra[key] = value
 
-    def _finish(self, events: list[Event]) -> None:
-        candidates = self._candidates.values()
-        if self._blocked is not None and not candidates:
-            events.append(Finish(stop="content_filter", native_stop=self._blocked))
-        elif not candidates or not all(c.finish_reason for c in candidates):
-            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
-        for candidate in candidates:
-            candidate.finish(events)
-        self._is_ended = True
-        events.append(StreamEnd())
 
-    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
+class _Framing:
+    """A `Splitter`: the first byte tells which of the two framings a body has."""
+
+    __slots__ = ("_splitter",)
+
+    def __init__(self) -> None:
+        self._splitter: SseSplitter | ArraySplitter | None = None
+
+    def feed(self, data: bytes, /) -> list[SseEvent]:
+        splitter = self._splitter
+        if splitter is None:
+            data = data.lstrip(b" \t\r\n")
+            if not data:
+                return []
+            is_array = data[:1] in (b"[", b"{")
+            splitter = ArraySplitter(MAX_EVENT_BYTES) if is_array else SseSplitter()
+            self._splitter = splitter
+        if isinstance(splitter, SseSplitter):
+            return splitter.feed(data)
+        return [(None, payload) for payload in splitter.feed(data)]
+
+    def close(self) -> list[SseEvent]:
+        splitter = self._splitter
+        if splitter is None:
+            return []
+        if isinstance(splitter, SseSplitter):
+            return splitter.close()
+        return [(None, payload) for payload in splitter.close()]
 
 
 def _decoded_once(payload: bytes) -> Callable[[], JsonObject]:
@@ -241,3 +205,7 @@ def _decoded_once(payload: bytes) -> Callable[[], JsonObject]:
         return held[0]
 
     return whole
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(_Framing(), GenerateReader(home))

@@ -3,13 +3,12 @@
 Streams are JSON, a line each (`application/x-ndjson`), and the default.
 """
 
-from portico.types.chat import Home
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.ollama_chat.answer import read_response, write_response
 from portico.wire.ollama_chat.errors import read_error, write_error
 from portico.wire.ollama_chat.messages import NAME
 from portico.wire.ollama_chat.request import read_request, write_request
-from portico.wire.ollama_chat.stream_reader import ChatStreamReader
+from portico.wire.ollama_chat.stream_reader import stream_reader
 from portico.wire.ollama_chat.stream_writer import ChatStreamWriter
 
 __all__ = [
@@ -23,10 +22,6 @@ __all__ = [
     "write_request",
     "write_response",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> ChatStreamReader:
-    return ChatStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> ChatStreamWriter:

@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
 from portico.types.chat import DataSource, Home, Image, Text, Thinking, ToolCall
 from portico.types.chat_stream import (
     ArgumentsDelta,
@@ -18,15 +17,13 @@ from portico.types.chat_stream import (
     Event,
     Finish,
     LogprobsDelta,
-    StreamEnd,
-    StreamError,
     StreamStart,
     TextDelta,
     ThinkingDelta,
     UsageUpdate,
 )
 from portico.wire.call_ids import CallIds
-from portico.wire.json_io import MalformedError, decode_object, fields_of, malformed, unknown
+from portico.wire.json_io import decode_object, decoded, fields_of, unknown
 from portico.wire.ollama_chat.answer import (
     Answer,
     call_ids,
@@ -37,6 +34,7 @@ from portico.wire.ollama_chat.answer import (
 from portico.wire.ollama_chat.errors import error_of
 from portico.wire.ollama_chat.lines import LineSplitter
 from portico.wire.ollama_chat.messages import NAME, MessageFields, read_blocks
+from portico.wire.stream_reading import PiecewiseReader
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Pictures come in one line."""
@@ -45,64 +43,22 @@ _LINE: Final = msgspec.json.Decoder(Answer)
 _KNOWN: Final = fields_of(Answer)
 
 
-class ChatStreamReader:
-    """One streamed answer."""
+class ChatReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
-    __slots__ = ("_has_calls", "_ids", "_is_ended", "_is_started", "_lines", "_next", "_open")
+    __slots__ = ("_has_calls", "_ids", "_is_started", "_next", "_open")
 
-    def __init__(self, home: Home | None) -> None:
-        self._lines = LineSplitter(MAX_LINE_BYTES)
+    def __init__(self) -> None:
         self._ids = CallIds()
         self._next = 0
         self._open = ""
         self._has_calls = False
         self._is_started = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._lines.feed(data), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._lines.close(), events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        if not self._is_ended:
-            cut = UpstreamProtocol("the provider's stream ended before the answer was complete")
-            self._fail(cut, events)
-        return events
-
-    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
-
-    def _read_all(self, lines: list[bytes], events: list[Event]) -> None:
-        for line in lines:
-            if self._is_ended:
-                return
-            try:
-                answer = _LINE.decode(line)
-            except msgspec.ValidationError as problem:
-                raise malformed(problem) from None
-            except (ValueError, RecursionError) as problem:
-                raise MalformedError(f"not valid JSON ({problem})") from None
-            self._read(answer, line, events)
-
-    def _read(self, answer: Answer, line: bytes, events: list[Event]) -> None:
+    def read(self, line: bytes, events: list[Event], /) -> bool:
+        answer = decoded(_LINE, line)
         if answer.error:
-            self._is_ended = True
-            events.append(StreamError(error_of(answer.error, 200, {})))
-            return
+            raise error_of(answer.error, 200, {})
         if not self._is_started:
             self._is_started = True
             self._ids = call_ids(answer)
@@ -115,6 +71,10 @@ class ChatStreamReader:
             events.append(LogprobsDelta({"content": answer.logprobs}))
         if answer.done:
             self._finish(answer, line, events)
+        return answer.done
+
+    def close(self, _: list[Event], /) -> bool:
+        return False  # a line that is `done` completes an answer, and nothing else does
 
     def _read_message(self, message: MessageFields, events: list[Event]) -> None:
         if message.thinking:
@@ -167,5 +127,7 @@ class ChatStreamReader:
         usage = read_usage(answer)
         if usage is not None:
             events.append(UsageUpdate(usage))
-        self._is_ended = True
-        events.append(StreamEnd())
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[bytes]:
+    return PiecewiseReader(LineSplitter(MAX_LINE_BYTES), ChatReader())

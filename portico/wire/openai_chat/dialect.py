@@ -3,13 +3,12 @@
 Also what most other providers speak, each with its own additions: see `reasoning` and `errors`.
 """
 
-from portico.types.chat import Home
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.openai_chat.answer import read_response, write_response
 from portico.wire.openai_chat.errors import read_error
 from portico.wire.openai_chat.parts import NAME
 from portico.wire.openai_chat.request import read_request, write_request
-from portico.wire.openai_chat.stream_reader import ChatStreamReader
+from portico.wire.openai_chat.stream_reader import stream_reader
 from portico.wire.openai_chat.stream_writer import ChatStreamWriter
 from portico.wire.openai_error import write_error
 
@@ -24,10 +23,6 @@ __all__ = [
     "write_request",
     "write_response",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> ChatStreamReader:
-    return ChatStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> ChatStreamWriter:

@@ -9,13 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
+from portico.errors import UpstreamError, UpstreamProtocol
 from portico.types.chat import Home
 from portico.types.chat_stream import (
     Event,
     LogprobsDelta,
-    StreamEnd,
-    StreamError,
     StreamStart,
     UsageUpdate,
 )
@@ -25,6 +23,7 @@ from portico.wire.openai_chat.errors import error_of
 from portico.wire.openai_chat.parts import NAME
 from portico.wire.openai_usage import read_usage
 from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 
 
 class _Choice(msgspec.Struct):
@@ -48,72 +47,42 @@ class _Chunk(msgspec.Struct):
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 
 
-class ChatStreamReader:
-    """One streamed answer; see the module for what it makes of it."""
+class ChatReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
-    __slots__ = ("_choices", "_home", "_is_ended", "_splitter", "_start")
+    __slots__ = ("_choices", "_home", "_start")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter()
         self._home = home
         self._choices: dict[int, ChoiceReader] = {}
         self._start: StreamStart | None = None
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.close(), events)
-                self._closed(events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-        return events
-
-    def _closed(self, events: list[Event]) -> None:
-        if self._is_ended:
-            return
-        if not self._choices or not all(c.is_finished for c in self._choices.values()):
-            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
-        self._end(events)
-
-    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
-        for name, payload in received:
-            if self._is_ended:
-                return
-            self._read(name, payload, events)
-
-    def _read(self, name: bytes | None, payload: bytes, events: list[Event]) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        name, payload = received
         if payload.startswith(b"[DONE]"):
             self._done(events)
-            return
+            return True
         try:
             chunk = _CHUNK.decode(payload)
         except msgspec.ValidationError as problem:
-            raise malformed(problem).from_provider() from None
+            raise malformed(problem) from None
         except (ValueError, RecursionError) as problem:
             if name == b"error":
                 raise UpstreamProtocol(payload[:500].decode("utf-8", "replace")) from None
-            raise MalformedError(f"not valid JSON ({problem})").from_provider() from None
+            raise MalformedError(f"not valid JSON ({problem})") from None
         if chunk.error or name == b"error":
-            error = chunk.error or decode(payload)
-            self._fail_with(error, events)
-            return
+            raise _failure(chunk.error or decode(payload))
         for choice in chunk.choices or ():
             self._read_choice(chunk, choice, events)
         may_report = chunk.usage is not None or chunk.x_groq is not None
         if may_report and (usage := read_usage(payload)) is not None:
             self._started(chunk, events)
             events.append(UsageUpdate(usage))
+        return False
+
+    def close(self, _: list[Event], /) -> bool:
+        choices = self._choices.values()
+        return bool(choices) and all(choice.is_finished for choice in choices)
 
     def _read_choice(self, chunk: _Chunk, choice: _Choice, events: list[Event]) -> None:
         if self._start is None:
@@ -124,11 +93,8 @@ class ChatStreamReader:
             self._choices[choice.index] = reader
         if reader.is_finished:
             return
-        try:
-            if choice.delta is not None:
-                reader.read(choice.delta, events)
-        except MalformedError as problem:
-            raise problem.from_provider() from None
+        if choice.delta is not None:
+            reader.read(choice.delta, events)
         if choice.logprobs:
             events.append(LogprobsDelta(choice.logprobs, choice.index))
         if choice.finish_reason:
@@ -149,24 +115,18 @@ class ChatStreamReader:
     def _done(self, events: list[Event]) -> None:
         """`[DONE]` is the provider's word that the answer is complete, whatever it forgot."""
         if not self._choices:
-            self._fail(UpstreamProtocol("the provider's stream is empty"), events)
-            return
+            raise UpstreamProtocol("the provider's stream is empty")
         for choice in self._choices.values():
             if not choice.is_finished:
                 choice.finish(None, events)
-        self._end(events)
 
-    def _end(self, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamEnd())
 
-    def _fail_with(self, error: Any, events: list[Event]) -> None:
-        if isinstance(error, dict):
-            inner = error.get("error") or error.get("errors")
-            error = inner if isinstance(inner, dict | str | list) else error
-        self._is_ended = True
-        events.append(StreamError(error_of(error, 200, {})))
+def _failure(error: Any) -> UpstreamError:
+    if isinstance(error, dict):
+        inner = error.get("error") or error.get("errors")
+        error = inner if isinstance(inner, dict | str | list) else error
+    return error_of(error, 200, {})
 
-    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(SseSplitter(), ChatReader(home))

@@ -1,13 +1,12 @@
 """OpenAI Responses, both sides: the module that satisfies `wire.base.ChatDialect`."""
 
-from portico.types.chat import Home
 from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.openai_error import write_error
 from portico.wire.openai_responses.answer import read_response, write_response
 from portico.wire.openai_responses.errors import read_error
 from portico.wire.openai_responses.parts import NAME
 from portico.wire.openai_responses.request import read_request, write_request
-from portico.wire.openai_responses.stream_reader import ResponseStreamReader
+from portico.wire.openai_responses.stream_reader import stream_reader
 from portico.wire.openai_responses.stream_writer import ResponseStreamWriter
 
 __all__ = [
@@ -21,10 +20,6 @@ __all__ = [
     "write_request",
     "write_response",
 ]
-
-
-def stream_reader(*, home: Home | None = None) -> ResponseStreamReader:
-    return ResponseStreamReader(home)
 
 
 def stream_writer(*, context: ReplyContext, unsupported: Unsupported) -> ResponseStreamWriter:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portico.errors import UpstreamProtocol
+from portico.errors import UpstreamError
 from portico.types.chat import Home, JsonObject
 from portico.types.chat_stream import (
     Event,
@@ -18,84 +18,43 @@ from portico.types.chat_stream import (
     LogprobsDelta,
     OpaqueEvent,
     Ping,
-    StreamEnd,
-    StreamError,
     StreamStart,
     UsageUpdate,
 )
-from portico.wire.json_io import MalformedError, convert, decode_object, malformed, unknown
+from portico.wire.json_io import MalformedError, convert, decode_object, decoded, unknown
 from portico.wire.openai_responses.answer import ECHOED, Answer, native_stop, stop_reason
 from portico.wire.openai_responses.errors import error_of
 from portico.wire.openai_responses.item_reader import Blocks, Fields
 from portico.wire.openai_responses.parts import NAME
 from portico.wire.openai_usage import read_usage
 from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 
 _FIELDS: Final = msgspec.json.Decoder(Fields)
 
 
-class ResponseStreamReader:
-    """One streamed answer."""
+class ResponseReader:
+    """One streamed answer; satisfies `PieceReader`."""
 
-    __slots__ = ("_blocks", "_is_ended", "_is_started", "_splitter")
+    __slots__ = ("_blocks", "_is_started")
 
     def __init__(self, home: Home | None) -> None:
-        self._splitter = SseSplitter()
         self._blocks = Blocks(home)
         self._is_started = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.close(), events)
-            except UpstreamProtocol as problem:
-                self._fail(problem, events)
-            except MalformedError as problem:
-                self._fail(problem.from_provider(), events)
-        if not self._is_ended:
-            cut = UpstreamProtocol("the provider's stream ended before the answer was complete")
-            self._fail(cut, events)
-        return events
-
-    def _fail(self, error: UpstreamProtocol, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
-
-    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
-        for _, payload in received:
-            if self._is_ended:
-                return
-            if payload.startswith(b"[DONE]"):
-                continue  # of some proxies
-            try:
-                fields = _FIELDS.decode(payload)
-            except msgspec.ValidationError as problem:
-                raise malformed(problem) from None
-            except (ValueError, RecursionError) as problem:
-                raise MalformedError(f"not valid JSON ({problem})") from None
-            self._read(fields, payload, events)
-
-    def _read(self, fields: Fields, payload: bytes, events: list[Event]) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        payload = received[1]
+        if payload.startswith(b"[DONE]"):
+            return False  # of some proxies
+        fields = decoded(_FIELDS, payload)
         match fields.type:
             case "response.created" | "response.in_progress" | "response.queued":
                 self._start(_response(payload), events)
             case "response.completed" | "response.incomplete":
                 self._complete(payload, events)
+                return True
             case "response.failed" | "error" | "response.error" | None:
-                self._failed(payload, events)
+                raise _failure(payload)
             case "keepalive" | "ping":
                 events.append(Ping())
             case type:
@@ -103,6 +62,10 @@ class ResponseStreamReader:
                     self._start({}, events)
                 if not self._blocks.read(fields, payload, events):
                     events.append(OpaqueEvent(NAME, type, decode_object(payload)))
+        return False
+
+    def close(self, _: list[Event], /) -> bool:
+        return False  # its last event completes an answer, and nothing else does
 
     def _start(self, response: JsonObject, events: list[Event]) -> None:
         if self._is_started:
@@ -132,22 +95,24 @@ class ResponseStreamReader:
         usage = read_usage(payload, "response")
         if usage is not None:
             events.append(UsageUpdate(usage))
-        self._is_ended = True
-        events.append(StreamEnd())
 
-    def _failed(self, payload: bytes, events: list[Event]) -> None:
-        """In `response.error`, in `error`, or at the top of the event itself."""
-        event: Any = decode_object(payload)
-        response = event.get("response")
-        error = response.get("error") if isinstance(response, dict) else event.get("error")
-        if error is None and "type" not in event:
-            raise MalformedError("an event needs a `type`")
-        if error is None and event["type"] == "error":
-            error = {key: value for key, value in event.items() if key != "type"}
-        self._is_ended = True
-        events.append(StreamError(error_of(error or "the answer failed", 200, {})))
+
+def _failure(payload: bytes) -> UpstreamError:
+    """In `response.error`, in `error`, or at the top of the event itself."""
+    event: Any = decode_object(payload)
+    response = event.get("response")
+    error = response.get("error") if isinstance(response, dict) else event.get("error")
+    if error is None and "type" not in event:
+        raise MalformedError("an event needs a `type`")
+    if error is None and event["type"] == "error":
+        error = {key: value for key, value in event.items() if key != "type"}
+    return error_of(error or "the answer failed", 200, {})
 
 
 def _response(payload: bytes) -> JsonObject:
     response = decode_object(payload).get("response")
     return response if isinstance(response, dict) else {}
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(SseSplitter(), ResponseReader(home))

@@ -6,15 +6,12 @@ https://replicate.com/docs/topics/predictions/streaming (2026-11-23). `output` i
 does not stream is this event alone.
 """
 
-from portico.errors import UpstreamError, UpstreamProtocol
-from portico.types.chat import Text
+from portico.types.chat import Home, Text
 from portico.types.chat_stream import (
     BlockStart,
     BlockStop,
     Event,
     Finish,
-    StreamEnd,
-    StreamError,
     StreamStart,
     TextDelta,
     UsageUpdate,
@@ -30,49 +27,21 @@ from portico.wire.replicate.answer import (
 )
 from portico.wire.replicate.request import NAME
 from portico.wire.sse import SseEvent, SseSplitter
+from portico.wire.stream_reading import PiecewiseReader
 
 
-class PredictionStreamReader:
-    """One streamed prediction."""
+class PredictionReader:
+    """One streamed prediction; satisfies `PieceReader`."""
 
-    __slots__ = ("_is_begun", "_is_done", "_is_ended", "_is_started", "_splitter")
+    __slots__ = ("_is_begun", "_is_done", "_is_started")
 
     def __init__(self) -> None:
-        self._splitter = SseSplitter()
         self._is_started = False
         self._is_begun = False
         self._is_done = False
-        self._is_ended = False
 
-    def feed(self, data: bytes, /) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.feed(data), events)
-            except UpstreamError as problem:
-                self._fail(problem, events)
-        return events
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ended:
-            try:
-                self._read_all(self._splitter.close(), events)
-            except UpstreamError as problem:
-                self._fail(problem, events)
-        if not self._is_ended and self._is_done:
-            self._end(None, events)
-        if not self._is_ended:
-            cut = UpstreamProtocol("the provider's stream ended before the answer was complete")
-            self._fail(cut, events)
-        return events
-
-    def _read_all(self, received: list[SseEvent], events: list[Event]) -> None:
-        for name, payload in received:
-            if not self._is_ended:
-                self._read(name, payload, events)
-
-    def _read(self, name: bytes | None, payload: bytes, events: list[Event]) -> None:
+    def read(self, received: SseEvent, events: list[Event], /) -> bool:
+        name, payload = received
         match name:
             case b"output":
                 self._say(payload.decode("utf-8", "replace"), events)
@@ -85,8 +54,15 @@ class PredictionStreamReader:
                 self._is_done = not (isinstance(reason, dict) and reason.get("reason"))
             case b"prediction":
                 self._finish(decoded(PREDICTION, payload), events)
+                return True
             case _:
                 pass
+        return False
+
+    def close(self, events: list[Event], /) -> bool:
+        if self._is_done:
+            self._end(None, events)
+        return self._is_done
 
     def _finish(self, prediction: Prediction, events: list[Event]) -> None:
         if prediction.status != "succeeded":
@@ -114,12 +90,6 @@ class PredictionStreamReader:
         if usage is not None:
             events.append(UsageUpdate(usage))
         events.append(Finish(stop="end"))
-        self._is_ended = True
-        events.append(StreamEnd())
-
-    def _fail(self, error: UpstreamError, events: list[Event]) -> None:
-        self._is_ended = True
-        events.append(StreamError(error))
 
 
 def _reason(payload: bytes) -> object:
@@ -128,3 +98,7 @@ def _reason(payload: bytes) -> object:
         return decode(payload)
     except MalformedError:
         return payload.decode("utf-8", "replace")
+
+
+def stream_reader(*, home: Home | None = None) -> PiecewiseReader[SseEvent]:
+    return PiecewiseReader(SseSplitter(), PredictionReader())
