@@ -234,7 +234,10 @@ class App:
         if fixed:
             self.log.warning("changes of %s take effect at the next start", ", ".join(fixed))
         self.log.info(
-            "reloaded: %d routes, %d keys", len(snapshot.routes), len(snapshot.principals)
+            "reloaded: %d providers, %d routes, %d keys",
+            len(loaded.config.providers),
+            len(loaded.config.models),
+            len(loaded.config.keys),
         )
 
     async def stop(self) -> None:
