@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.process import environment, portico, serving
+from tests.cli.process import PATIENCE_S, environment, portico, serving
 
 
 def test_the_deployments_of_the_running_gateway_are_shown(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_watching_goes_on_while_the_gateway_is_away(tmp_path: Path) -> None:
             gateway.wait()
             assert any("does not answer" in line and "trying again" in line for line in lines)
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(10) == 130
+            assert watching.wait(PATIENCE_S) == 130
 
 
 def test_watching_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_watching_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
         with watching.stdout as lines:
             seen = [line for _, line in zip(range(8), lines, strict=False) if line.strip()]
             watching.send_signal(signal.SIGINT)
-            assert watching.wait(10) == 130
+            assert watching.wait(PATIENCE_S) == 130
     assert sum("echo/echo" in line for line in seen) == 2
