@@ -194,17 +194,22 @@ class Dispatcher:
 
 
 def _dialect_of(request: Request, endpoint: InferenceEndpoint | None) -> str:
-    """Who may be asking, by the address: that is how an error is to be written."""
+    """Who may be asking, by the address or by what clients say of themselves: that is how an error
+    is to be written.
+    """
     if endpoint is not None:
         return endpoint.dialect
     for prefix, dialect in _OWN_PLACES.items():
         if request.path.startswith(prefix):
             return dialect
-    return "openai_chat"
+    if b"anthropic-version" in request.headers:
+        return "anthropic_messages"
+    return GENERATE_CONTENT.dialect if b"x-goog-api-key" in request.headers else "openai_chat"
 
 
 _OWN_PLACES = {
     "/v1beta/": GENERATE_CONTENT.dialect,
+    "/v1/messages/": "anthropic_messages",
     "/v2/": "cohere_chat",
     "/api/event_logging/": "anthropic_messages",
     "/api/": "ollama_chat",

@@ -133,17 +133,19 @@ def test_coheres_clients_get_coheres_list(tmp_path: Path) -> None:
 
 
 ANTHROPIC = {"anthropic_version": "2023-06-01"}
-SHAPES: dict[str, tuple[str, dict[str, str], str]] = {
-    "openai": ("/v1/models", {}, "id"),
-    "anthropic": ("/v1/models", ANTHROPIC, "display_name"),
-    "gemini": ("/v1beta/models", {}, "displayName"),
-    "cohere": ("/v1/models", {"x_fern_sdk_name": "cohere"}, "name"),
+OPENAI_ERROR = {"message", "type", "param", "code"}
+GEMINI_ERROR = {"code", "message", "status", "details"}
+SHAPES: dict[str, tuple[str, dict[str, str], str, set[str]]] = {
+    "openai": ("/v1/models", {}, "id", OPENAI_ERROR),
+    "anthropic": ("/v1/models", ANTHROPIC, "display_name", {"type", "message"}),
+    "gemini": ("/v1beta/models", {}, "displayName", GEMINI_ERROR),
+    "cohere": ("/v1/models", {"x_fern_sdk_name": "cohere"}, "name", OPENAI_ERROR),
 }
 
 
-@pytest.mark.parametrize(("path", "fields", "name"), SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize(("path", "fields", "name", "error"), SHAPES.values(), ids=SHAPES.keys())
 def test_one_model_has_the_shape_that_it_has_in_the_list(
-    path: str, fields: dict[str, str], name: str, tmp_path: Path
+    path: str, fields: dict[str, str], name: str, error: set[str], tmp_path: Path
 ) -> None:
     async def play() -> None:
         async with gateway(tmp_path, f"keys:\n  - {{name: k, key: {KEY}}}\n") as running:
@@ -154,5 +156,21 @@ def test_one_model_has_the_shape_that_it_has_in_the_list(
             assert one.json()[name] == "echo"
             none = await running.ask(http(path=f"{path}/nobody", method="GET", **fields))
             assert none.status == 404
+            assert set(none.json()["error"]) == error
+
+    uvloop.run(play())
+
+
+def test_what_is_not_there_is_said_in_the_words_of_whoever_asks(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with gateway(tmp_path, f"keys:\n  - {{name: k, key: {KEY}}}\n") as running:
+            for path, fields, error in (
+                ("/v1/messages/batches", {}, {"type", "message"}),
+                ("/v1/files", ANTHROPIC, {"type", "message"}),
+                ("/v1/files", {"x_goog_api_key": KEY}, GEMINI_ERROR),
+                ("/v1/files", {}, OPENAI_ERROR),
+            ):
+                answer = await running.ask(http("{}", path=path, **fields))
+                assert (answer.status, set(answer.json()["error"])) == (404, error)
 
     uvloop.run(play())
