@@ -620,6 +620,15 @@ def test_an_incomplete_stream_says_why() -> None:
     assert told[-1]["response"]["output"][0]["status"] == "incomplete"
 
 
+def test_a_call_that_was_cut_is_incomplete_as_in_a_whole_answer() -> None:
+    told = stream(
+        START, BlockStart(0, ToolCall("c", "f", "")), ArgumentsDelta(0, '{"a'), BlockStop(0),
+        Finish(stop="max_tokens"), StreamEnd(),
+    )  # fmt: skip
+    (call,) = told[-1]["response"]["output"]
+    assert (call["arguments"], call["status"]) == ('{"a', "incomplete")
+
+
 def test_items_of_built_in_tools_are_opaque() -> None:
     item = {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "status": "completed"}
     body = {"id": "r", "status": "completed", "output": [item]}

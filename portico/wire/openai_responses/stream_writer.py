@@ -410,6 +410,8 @@ class ResponseStreamWriter:
         if self._message is not None:
             self._message.fields["status"] = status
         written = self._end_message()
+        if status == "incomplete" and self._output and "status" in self._output[-1].fields:
+            self._output[-1].fields["status"] = status
         self._is_ended = True
         usage = write_usage(self._usage) if self._usage is not None else {}
         response = self._response(status, incomplete_details=details, **usage)
