@@ -1,4 +1,4 @@
-"""What a provider says, in three dialects: the scripts of the failure matrix are made of these."""
+"""What a provider says, in each dialect: the scripts of the failure matrix are made of these."""
 
 import json
 from collections.abc import Callable
