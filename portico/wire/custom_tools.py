@@ -44,9 +44,7 @@ def wrap(request: ChatRequest, dialect: str, unsupported: Unsupported) -> ChatRe
     tools = []
     for i, tool in enumerate(request.tools):
         if isinstance(tool, CustomTool):
-            if tool.format is not None and tool.format.get("type") != "text":
-                unsupported(f"tools[{i}].format", dialect)
-            tool = FunctionTool(name=tool.name, description=tool.description, schema=_TEXT_INPUT)
+            tool = as_function(tool, f"tools[{i}].", dialect, unsupported)
         tools.append(tool)
     messages = tuple(
         msgspec.structs.replace(
@@ -55,6 +53,17 @@ def wrap(request: ChatRequest, dialect: str, unsupported: Unsupported) -> ChatRe
         for message in request.messages
     )
     return msgspec.structs.replace(request, tools=tuple(tools), messages=messages)
+
+
+def as_function(
+    tool: FunctionTool | CustomTool, path: str, dialect: str, unsupported: Unsupported
+) -> FunctionTool:
+    """A function is one already; a tool of free text becomes a function of one string."""
+    if isinstance(tool, FunctionTool):
+        return tool
+    if tool.format is not None and tool.format.get("type") != "text":
+        unsupported(f"{path}format", dialect)
+    return FunctionTool(name=tool.name, description=tool.description, schema=_TEXT_INPUT)
 
 
 def _wrapped(block: Block) -> Block:

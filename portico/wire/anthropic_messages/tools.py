@@ -20,17 +20,12 @@ from portico.types.chat import (
 )
 from portico.wire.anthropic_messages.blocks import NAME, Cache, read_cache, write_cache
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.custom_tools import as_function
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
 from portico.wire.json_schema import Rules, narrow
 
 _TOOL_RULES: Final = Rules()
 """Any JSON Schema 2020-12 will do, but the top must be a plain object."""
-
-_TEXT_INPUT: Final[JsonObject] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 class _Tool(msgspec.Struct):
@@ -79,16 +74,10 @@ def write_tools(
     written: list[JsonObject] = []
     for i, tool in enumerate(tools):
         match tool:
-            case FunctionTool():
-                written.append(_write_function(tool, f"tools[{i}].", unsupported, is_own))
-            case CustomTool(name=name, description=description, format=format):
-                item: JsonObject = {"name": name}
-                if description is not None:
-                    item["description"] = description
-                if format is not None and format.get("type") != "text":
-                    unsupported(f"tools[{i}].format", NAME)
-                item["input_schema"] = _TEXT_INPUT
-                written.append(item)
+            case FunctionTool() | CustomTool():
+                path = f"tools[{i}]."
+                function = as_function(tool, path, NAME, unsupported)
+                written.append(_write_function(function, path, unsupported, is_own))
             case ServerTool(dialect, name, data):
                 if dialect == NAME:
                     written.append(data)

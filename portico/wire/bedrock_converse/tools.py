@@ -21,6 +21,7 @@ from portico.types.chat import (
     ToolChoice,
 )
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.custom_tools import as_function
 from portico.wire.json_schema import Rules, narrow
 
 NAME: Final = "bedrock_converse"
@@ -28,11 +29,6 @@ NAME: Final = "bedrock_converse"
 _RULES: Final = Rules()
 """Any JSON Schema will do, but the top must be a plain object."""
 
-_TEXT_INPUT: Final[JsonObject] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 _ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 
 
@@ -75,18 +71,12 @@ def _write_tools(tools: Iterable[Tool], unsupported: Unsupported) -> list[JsonOb
     written: list[JsonObject] = []
     for i, tool in enumerate(tools):
         match tool:
-            case FunctionTool():
-                written.append(_write_function(tool, f"tools[{i}].", unsupported))
-                if tool.cache is not None:
-                    written.append(write_cache(tool.cache))
-            case CustomTool(name=name, description=description, format=format):
-                if format is not None and format.get("type") != "text":
-                    unsupported(f"tools[{i}].format", NAME)
-                spec: JsonObject = {"name": name}
-                if description:
-                    spec["description"] = description
-                spec["inputSchema"] = {"json": _TEXT_INPUT}
-                written.append({"toolSpec": spec})
+            case FunctionTool() | CustomTool():
+                path = f"tools[{i}]."
+                function = as_function(tool, path, NAME, unsupported)
+                written.append(_write_function(function, path, unsupported))
+                if function.cache is not None:
+                    written.append(write_cache(function.cache))
             case ServerTool(dialect, name, data):
                 if dialect == NAME:
                     written.append(data)

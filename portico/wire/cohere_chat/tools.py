@@ -11,18 +11,13 @@ import msgspec
 
 from portico.types.chat import CustomTool, FunctionTool, JsonObject, ServerTool, Tool, ToolChoice
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.custom_tools import as_function
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
 from portico.wire.json_schema import Rules, narrow
 
 NAME: Final = "cohere_chat"
 
 _RULES: Final = Rules()
-
-_TEXT_INPUT: Final[JsonObject] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 class _Function(msgspec.Struct):
@@ -96,16 +91,10 @@ def _write_tools(tools: Iterable[Tool], unsupported: Unsupported, is_own: bool) 
     written: list[JsonObject] = []
     for i, tool in enumerate(tools):
         match tool:
-            case FunctionTool():
-                written.append(_write_function(tool, f"tools[{i}].", unsupported, is_own))
-            case CustomTool(name=name, description=description, format=format):
-                if format is not None and format.get("type") != "text":
-                    unsupported(f"tools[{i}].format", NAME)
-                function: JsonObject = {"name": name}
-                if description is not None:
-                    function["description"] = description
-                function["parameters"] = _TEXT_INPUT
-                written.append({"type": "function", "function": function})
+            case FunctionTool() | CustomTool():
+                path = f"tools[{i}]."
+                function = as_function(tool, path, NAME, unsupported)
+                written.append(_write_function(function, path, unsupported, is_own))
             case ServerTool(_, name):
                 unsupported(f"tools.{name}", NAME)
             case _:

@@ -20,6 +20,7 @@ from portico.types.chat import (
     ToolChoice,
 )
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.custom_tools import as_function
 from portico.wire.gemini_generate.parts import NAME, camel
 from portico.wire.gemini_generate.schema import to_json_schema
 from portico.wire.json_io import MalformedError, convert, fields_of, unknown
@@ -28,11 +29,6 @@ from portico.wire.json_schema import Rules, narrow
 _RULES: Final = Rules()
 """Any JSON Schema will do, but the top must be a plain object."""
 
-_TEXT_INPUT: Final[JsonObject] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
     "AUTO": "auto",
@@ -97,16 +93,10 @@ def write_tools(
     others: list[JsonObject] = []
     for i, tool in enumerate(tools):
         match tool:
-            case FunctionTool():
-                functions.append(_write_function(tool, f"tools[{i}].", unsupported, is_own))
-            case CustomTool(name=name, description=description, format=format):
-                item: JsonObject = {"name": name}
-                if description is not None:
-                    item["description"] = description
-                if format is not None and format.get("type") != "text":
-                    unsupported(f"tools[{i}].format", NAME)
-                item["parametersJsonSchema"] = _TEXT_INPUT
-                functions.append(item)
+            case FunctionTool() | CustomTool():
+                path = f"tools[{i}]."
+                function = as_function(tool, path, NAME, unsupported)
+                functions.append(_write_function(function, path, unsupported, is_own))
             case ServerTool(dialect, name, data):
                 if dialect == NAME:
                     others.append(data)

@@ -27,6 +27,7 @@ from portico.types.chat import (
     ToolChoice,
 )
 from portico.wire.base import Unsupported, drop_extra
+from portico.wire.custom_tools import as_function
 from portico.wire.effort import asked_effort, name_summary
 from portico.wire.json_io import (
     MalformedError,
@@ -41,11 +42,6 @@ from portico.wire.ollama_chat.messages import NAME, MessageWriter, read_messages
 
 _RULES: Final = Rules()
 _EFFORTS: Final[frozenset[str]] = frozenset(get_args(Effort))
-_TEXT_INPUT: Final[JsonObject] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 class _Options(msgspec.Struct):
@@ -246,42 +242,39 @@ def _write_tools(
     tools: Iterable[Tool], unsupported: Unsupported, is_own: bool
 ) -> Iterable[JsonObject]:
     for i, tool in enumerate(tools):
-        path = f"tools[{i}]."
         match tool:
-            case FunctionTool():
-                function = _described(tool)
-                if is_own and tool.schema is not None:
-                    function["parameters"] = tool.schema
-                else:
-                    narrowed = narrow(tool.schema, _RULES)
-                    function["parameters"] = narrowed.schema
-                    for keyword in narrowed.dropped:
-                        unsupported(f"{path}schema.{keyword}", NAME)
-                if tool.strict:
-                    unsupported(f"{path}strict", NAME)
-                if tool.cache is not None:
-                    unsupported("cache_control", NAME)
-                if is_own:
-                    function.update(tool.extra or {})
-                else:
-                    drop_extra(tool.extra, NAME, unsupported, path)
-                yield {"type": "function", "function": function}
-            case CustomTool(format=format):
-                if format is not None and format.get("type") != "text":
-                    unsupported(f"{path}format", NAME)
-                function = {**_described(tool), "parameters": _TEXT_INPUT}
-                yield {"type": "function", "function": function}
+            case FunctionTool() | CustomTool():
+                path = f"tools[{i}]."
+                function = as_function(tool, path, NAME, unsupported)
+                yield _write_function(function, path, unsupported, is_own)
             case ServerTool(_, name):
                 unsupported(f"tools.{name}", NAME)
             case _:
                 assert_never(tool)
 
 
-def _described(tool: FunctionTool | CustomTool) -> JsonObject:
-    described: JsonObject = {"name": tool.name}
+def _write_function(
+    tool: FunctionTool, path: str, unsupported: Unsupported, is_own: bool
+) -> JsonObject:
+    function: JsonObject = {"name": tool.name}
     if tool.description is not None:
-        described["description"] = tool.description
-    return described
+        function["description"] = tool.description
+    if is_own and tool.schema is not None:
+        function["parameters"] = tool.schema
+    else:
+        narrowed = narrow(tool.schema, _RULES)
+        function["parameters"] = narrowed.schema
+        for keyword in narrowed.dropped:
+            unsupported(f"{path}schema.{keyword}", NAME)
+    if tool.strict:
+        unsupported(f"{path}strict", NAME)
+    if tool.cache is not None:
+        unsupported("cache_control", NAME)
+    if is_own:
+        function.update(tool.extra or {})
+    else:
+        drop_extra(tool.extra, NAME, unsupported, path)
+    return {"type": "function", "function": function}
 
 
 def _write_format(format: ResponseFormat | None) -> str | JsonObject | None:
