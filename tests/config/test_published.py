@@ -54,6 +54,7 @@ def test_there_are_examples() -> None:
         "load-balancing.yaml",
         "routing.yaml",
         "clouds.yaml",
+        "agents.yaml",
     }
 
 
