@@ -45,7 +45,7 @@ def receive(
     if gate is not None and gate.is_full and _turned_away(gateway, gate, call):
         return
     # Not `loop.create_task`: uvloop's takes half as long again, most of it to make up a name.
-    task = asyncio.Task(run(gateway, call), loop=gateway.loop, name=id)
+    call.task = task = asyncio.Task(run(gateway, call), loop=gateway.loop, name=id)
     responder.watch(gone=task.cancel)
 
 
@@ -76,9 +76,7 @@ def _turned_away(gateway: Gateway, gate: Gate, call: Call) -> bool:
 
 async def run(gateway: Gateway, call: Call) -> None:
     """Authenticate, peek, choose, send, relay, settle; every way out passes `finally`."""
-    task = asyncio.current_task(gateway.loop)
-    assert task is not None, "a call runs in a task of its own"
-    gateway.calls[call] = task  # here: a task that is cancelled before it begins never ends it
+    gateway.calls[call] = call.task  # here: a task that is cancelled before it begins never ends it
     status = _NEVER_ANSWERED
     gate = gateway.gate
     place = None

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -75,7 +75,8 @@ class HttpPool:
 
     def send(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
         # An exchange that wants no stream ends with a whole answer.
-        return cast("Coroutine[Any, Any, HttpResponse]", self._exchange(request, False))
+        whole: Coroutine[Any, Any, Any] = self._exchange(request, False)
+        return whole
 
     def open(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse | Stream]:
         return self._exchange(request, bool(request.stream_types))

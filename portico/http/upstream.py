@@ -137,7 +137,8 @@ class UpstreamConnection(asyncio.Protocol):
         head, body = request.head, request.body
         if self.proxy_prefix:
             head = self._to_proxy(head)
-        transport = self.transport
+        transport = self._transport
+        assert transport is not None, "the connection is made before it is used"
         if len(body) <= _JOINED_WRITE:
             transport.write(head + body)
             self._unsent = 0
@@ -286,9 +287,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._has_begun = False
 
     def _finish_whole(self) -> None:
-        waiter = self._waiter
-        body = self._body
-        if len(body) > self._timed_request.max_response_bytes:
+        waiter, request, body = self._waiter, self._request, self._body
+        assert request is not None, "an answer is read only while a request is out"
+        if len(body) > request.max_response_bytes:
             self._fail_too_large()
             return
         answer = HttpResponse(HttpHead(self._status, self._headers), bytes(body))
@@ -324,9 +325,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _release(self) -> None:
         """The answer is here: back to the pool, if the connection can carry another one."""
         self._waiter = self._stream = self._request = None
-        transport = self.transport
+        transport = self._transport
         if (
             self._keep_alive
+            and transport is not None
             and not self._has_extra
             and not transport.is_closing()
             and not transport.get_write_buffer_size()

@@ -132,6 +132,8 @@ class Call(msgspec.Struct, eq=False):
     timeouts: Timeouts | None = None
     """Those of the fallback that the call is on; `None` while it is on its own route."""
     is_settled: bool = False
+    task: Any = None
+    """The `asyncio.Task` that runs it."""
 
     @property
     def refuses_unsupported(self) -> bool:
