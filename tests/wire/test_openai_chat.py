@@ -250,17 +250,18 @@ def test_a_streaming_request_asks_the_provider_for_usage() -> None:
 
 def test_reasoning_goes_back_only_to_the_provider_it_came_from() -> None:
     def sent(state: ProviderState | None, home: Home) -> tuple[JsonObject, list[str]]:
-        written, dropped = write(foreign(Message("assistant", (Thinking("t", state),))), home)
+        turn = Message("assistant", (Thinking("t", state), Text("x")))
+        written, dropped = write(foreign(turn), home)
         return written["messages"][0], dropped
 
     own = ProviderState("openai_chat", "reasoning_content", HOME)
     assert sent(own, HOME) == (
-        {"role": "assistant", "content": None, "reasoning_content": "t"},
+        {"role": "assistant", "content": "x", "reasoning_content": "t"},
         [],
     )
     for state in (own, ProviderState("openai_chat", "[1]", HOME), None):
         message, dropped = sent(state, Home("other", "some-model"))
-        assert message == {"role": "assistant", "content": None}
+        assert message == {"role": "assistant", "content": "x"}
         assert dropped == ["thinking"]
 
 

@@ -244,6 +244,9 @@ def read_image_url(url: str) -> DataSource | UrlSource:
 _DATA_URL: Final = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,", re.IGNORECASE)
 
 
+_NOTHING_SAID: Final[JsonObject] = {"role": "assistant", "content": ""}
+
+
 class MessageWriter:
     """Writes the messages of one request; `is_own` is one that was read from this dialect."""
 
@@ -263,7 +266,9 @@ class MessageWriter:
             if not self._is_own:
                 drop_extra(message.extra, NAME, self._unsupported, "messages.")
             if message.role == "assistant":
-                written.append({**self._assistant(message.content), **extra})
+                said = self._assistant(message.content)
+                if self._is_own or said != _NOTHING_SAID or not message.content:
+                    written.append({**said, **extra})
             elif message.role == "user":
                 written += ({**item, **extra} for item in self._user(message.content))
             else:

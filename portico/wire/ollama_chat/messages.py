@@ -148,7 +148,8 @@ class MessageWriter:
             written += ({**self._result(result), **rest} for result in results)
             others = (block for block in message.content if not isinstance(block, ToolResult))
             said = self.turn(role, others)
-            if said or not results:
+            is_lost = role == "assistant" and message.content and not self._is_own
+            if said or not (results or is_lost):
                 said = said or [{"role": role, "content": ""}]
                 written += ({**item, **rest} for item in said)
         return written

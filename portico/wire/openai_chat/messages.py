@@ -255,7 +255,9 @@ class MessageWriter:
             if message.role != "assistant" and (text := _words(message.content)) is not None:
                 written.append(self._with_rest({"role": message.role, "content": text}, message))
             elif message.role == "assistant":
-                written.append(self._with_rest(self.assistant(message.content), message))
+                said = self.assistant(message.content)
+                if self._is_own or said["content"] or len(said) > len(_NOTHING_SAID):
+                    written.append(self._with_rest(said, message))
             elif message.role == "user":
                 written += self._user(message)
             else:
@@ -366,6 +368,10 @@ class MessageWriter:
     def _parts(self, blocks: Iterable[Block]) -> list[JsonObject]:
         parts = (write_part(b, self._unsupported, markers=self._is_own) for b in blocks)
         return [part for part in parts if part is not None]
+
+
+_NOTHING_SAID: Final = ("role", "content")
+"""An assistant message of these alone, without content, is refused; what it held went elsewhere."""
 
 
 def _words(content: tuple[Block, ...]) -> str | None:
