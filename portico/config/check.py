@@ -119,7 +119,8 @@ class Checker:
                     f"{at}.provider_type",
                     f"no provider type '{provider.provider_type}'",
                     suggest(provider.provider_type, provider_types)
-                    or "`portico providers` prints them all",
+                    or "`portico providers` prints them all, and any other that speaks OpenAI's "
+                    "protocol is 'openai_compatible' with a base_url",
                 )
             self._address(provider, at)
             self._headers(provider, at)

@@ -196,6 +196,18 @@ def test_a_provider_that_there_is_not_is_said_so(tmp_path: Path) -> None:
         assert "no provider type has 'zzz' in its name" in done.stderr
 
 
+def test_a_file_with_such_a_provider_is_told_of_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "gw.yaml"
+    file.write_text("providers: [{name: x, provider_type: zzz, api_key: k}]\n")
+    done = portico("check", str(file), home=tmp_path)
+    assert done.returncode == 78
+    assert (
+        f"{file}:1:38: providers[0].provider_type: no provider type 'zzz'; `portico providers` "
+        "prints them all, and any other that speaks OpenAI's protocol is 'openai_compatible' with "
+        "a base_url\n" in done.stderr
+    )
+
+
 def test_schema_and_completion(tmp_path: Path) -> None:
     assert json.loads(portico("schema", home=tmp_path).stdout)["$schema"]
     for shell in ("zsh", "fish"):
