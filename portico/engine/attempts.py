@@ -41,10 +41,11 @@ from portico.routing.hedging import Hedge
 from portico.routing.router import Cause, Outlook, Refusal, next_deployment, outlook, refusal_error
 from portico.routing.strategies import RoutingRequest
 from portico.types.call import Attempt, Call
-from portico.types.http import HttpRequest, HttpResponse
+from portico.types.http import HttpRequest, HttpResponse, Timeouts
 
 _NO_SUCH_PLACE = (404, 405, 501)
 _OUTRUN = "Another deployment answered first."
+_LEAST_S = 0.001
 
 
 class Served(msgspec.Struct):
@@ -128,6 +129,18 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
                 _change_route(snapshot, call, course, name)
             case _:
                 raise error
+        call.timeouts = _remaining(gateway, call, course)
+
+
+def _remaining(gateway: Gateway, call: Call, course: _Course) -> Timeouts:
+    """The timers of a further try: `total` is the call's, so that it has what is left of it."""
+    left_s = _total_left_s(call, course, gateway.clock())
+    return msgspec.structs.replace(course.route.route.timeouts, total=max(left_s, _LEAST_S))
+
+
+def _total_left_s(call: Call, course: _Course, now: float) -> float:
+    total_s = course.route.route.timeouts.total
+    return total_s - (now - call.attempts[0].started_at) if call.attempts else total_s
 
 
 def _after_refusal(
@@ -159,11 +172,14 @@ def _after_failure(
     ahead: Outlook = outlook(
         course.route.state, now=now, tried=course.tried, request=course.request
     )
+    policy = course.route.route.retry
+    deadline_s = policy.deadline_s
+    left_s = min(deadline_s - (now - call.received_at), _total_left_s(call, course, now))
     return retry.decide(
         error,
-        course.route.route.retry,
+        policy,
         attempts=len(call.attempts),
-        elapsed_s=now - call.received_at,
+        elapsed_s=deadline_s - left_s,
         budget=course.route.state.budget,
         outlook=ahead,
         now=now,
@@ -189,7 +205,6 @@ def _change_route(snapshot: Snapshot, call: Call, course: _Course, name: str) ->
     course.route = snapshot.bind(snapshot[name])
     course.request = course.route.demand.of(call)
     course.visited += (name,)
-    call.timeouts = course.route.route.timeouts
 
 
 async def _hedged(
@@ -220,6 +235,7 @@ async def _hedged(
         if not hedge.may_cost(other.deployment, request) or not hedge.take(moment):
             return None
         course.tried += (other.deployment.id,)
+        call.timeouts = _remaining(gateway, call, course)
         leases.append(health.started(other, moment, request.tokens))
         return _attempt(gateway, snapshot, call, leases[-1], moment)
 
@@ -310,6 +326,9 @@ async def _attempt(
             attempt.usage = settle.usage_before_an_answer(call)
         attempt.partial = attempt.usage is not None
         lacking = _disowned(gateway, call, target, passage, error)
+        if attempt.number > 1 and isinstance(error, UpstreamTimeout) and error.timer == "total":
+            # It had what others left of the call's time, which says nothing about it.
+            health.released(lease, gateway.clock())
         settle.end_attempt(
             gateway, call, target, attempt, lease, usage=attempt.usage, error=lacking or error
         )

@@ -236,6 +236,11 @@ def refusal_error(route: RouteState, refusal: Refusal) -> GatewayError:
     if reasons and reasons <= _ASKED:
         return InvalidRequest(message, code="no_deployment_fits")
     if refusal.cause == "rate_limit":
+        if refusal.retry_after_s is None and "max_concurrent_requests" not in reasons:
+            return UpstreamRateLimited(
+                f"{message} It may use more tokens than `tpm` allows in a minute: waiting is no "
+                "help, a shorter prompt or a lower limit of the output is."
+            )
         return UpstreamRateLimited(message, retry_after_s=refusal.retry_after_s or 1.0)
     return NoDeployment(message, retry_after_s=refusal.retry_after_s)
 

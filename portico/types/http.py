@@ -50,8 +50,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     a stream, `whole` to the head of an answer that is none, which comes when all of it is ready;
     `first_event` is the longest silence from there to the first content, and `first_content` bounds
     that however often the provider shows that it is at work; `idle` runs between two pieces of a
-    body, and bounds how long a stream may send comments only; `total` from the first byte sent to
-    the end. A stream that sends less than `min_rate` bytes a second over
+    body, and bounds how long a stream may send comments only; `total` from the start of a call's
+    first try to the end. A stream that sends less than `min_rate` bytes a second over
     `rate_window` seconds has timed out too; 0 asks for none.
     """
 

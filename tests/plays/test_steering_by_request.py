@@ -2,6 +2,7 @@
 keys of one provider are deployments of their own.
 """
 
+import asyncio
 import json
 import math
 from pathlib import Path
@@ -283,6 +284,44 @@ def test_no_further_try_begins_after_the_deadline(tmp_path: Path) -> None:
             async with gateway(tmp_path, text) as running:
                 answer = await running.ask(http(chat()))
                 assert (answer.status, len(bad.requests)) == (500, 1)
+
+    uvloop.run(play())
+
+
+async def failing_late(wire: Wire, request: Received) -> None:
+    await asyncio.sleep(0.2)
+    await refusing(500)(wire, request)
+
+
+async def silent(wire: Wire, _: Received) -> None:
+    await wire.gone()
+
+
+def test_the_total_is_that_of_all_tries(tmp_path: Path) -> None:
+    """The second has what the first left of it, and is not blamed for so little."""
+
+    async def play() -> None:
+        async with upstream(failing_late) as first, upstream(silent) as second:
+            text = one_route(first.url, second.url, attempts=9, route=", timeouts: {total: 0.5}")
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert (answer.status, answer.error["code"]) == (504, "timeout")
+                (record,) = running.journal()
+                assert [one.outcome for one in record.attempts] == ["upstream_error", "timeout"]
+                assert 499 <= record.duration_ms < 690
+                assert running.app.gateway.snapshot.states["up1/real-1"].failed == 0
+
+    uvloop.run(play())
+
+
+def test_no_further_try_begins_after_the_total(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with upstream(failing_late) as bad, upstream(good) as well:
+            text = one_route(bad.url, well.url, attempts=9, route=", timeouts: {total: 0.2}")
+            async with gateway(tmp_path, text) as running:
+                answer = await running.ask(http(chat()))
+                assert answer.status >= 500
+                assert not well.requests
 
     uvloop.run(play())
 

@@ -182,6 +182,19 @@ def test_a_refusal_says_when_to_come_back(
     assert (error.status, error.retry_after_s) == (429, 15.0)
 
 
+def test_a_request_that_no_limit_will_ever_admit_is_not_told_to_come_back(
+    make_route: MakeRoute, make_deployment: MakeDeployment, rng: random.Random
+) -> None:
+    route = make_route(make_deployment("a", limits=Limits(tpm=100)))
+    refusal = next_deployment(route, now=5.0, rng=rng, request=RoutingRequest(tokens=101))
+    assert refusal == Refusal("rate_limit", (("a/m", Exclusion("tpm")),), None)
+    assert isinstance(refusal, Refusal)
+    error = refusal_error(route, refusal)
+    assert isinstance(error, UpstreamRateLimited)
+    assert (error.status, error.retry_after_s) == (429, None)
+    assert "more tokens than `tpm` allows" in error.message
+
+
 def test_a_session_comes_before_the_strategy_but_after_eligibility(
     make_route: MakeRoute, rng: random.Random
 ) -> None:

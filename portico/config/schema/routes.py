@@ -121,7 +121,9 @@ class TimeoutsConfig(Section, frozen=True, kw_only=True):
     ] = None
     total: Annotated[
         PositiveSeconds | None,
-        Meta(description=f"From first to last. Built in: {_TIMERS.total:g}."),
+        Meta(
+            description=f"From first to last, further tries included. Built in: {_TIMERS.total:g}."
+        ),
     ] = None
 
 
