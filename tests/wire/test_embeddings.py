@@ -456,7 +456,7 @@ def test_pictures_go_where_they_are_understood_and_nowhere_else() -> None:
 @pytest.mark.parametrize("name", EMBEDDING_DIALECTS.keys() - {"openai_embeddings"})
 def test_token_ids_mean_nothing_to_another_tokenizer(name: str) -> None:
     request = EmbeddingRequest(dialect="openai_embeddings", model="m", inputs=((1, 2),))
-    with pytest.raises(UnsupportedParameter, match="`input`"):
+    with pytest.raises(UnsupportedParameter, match=r"`input`: .* takes no such input"):
         EMBEDDING_DIALECTS[name].write_request(request, unsupported=Dropped())
 
 

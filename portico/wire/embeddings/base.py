@@ -9,7 +9,8 @@ import base64
 import binascii
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, Protocol
+from operator import attrgetter
+from typing import Final, Literal, NoReturn, Protocol
 
 import msgspec
 
@@ -17,7 +18,7 @@ from portico.errors import UnsupportedParameter, UpstreamProtocol
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Vector
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported
+from portico.wire.base import Unsupported, drop_extra
 from portico.wire.json_io import MalformedError
 
 
@@ -121,6 +122,42 @@ def only_floats(request: EmbeddingRequest, name: str, unsupported: Unsupported) 
             param="embedding_types",
         )
     unsupported("embedding_types", name)
+
+
+_Field = Literal["input_type", "dimensions", "truncate", "user"]
+_SAID: Final[dict[_Field, Callable[[EmbeddingRequest], object]]] = {
+    "input_type": attrgetter("purpose"),
+    "dimensions": attrgetter("dimensions"),
+    "truncate": attrgetter("truncate"),
+    "user": attrgetter("user"),
+}
+
+
+def drop_rest(
+    request: EmbeddingRequest, name: str, unsupported: Unsupported, *fields: _Field
+) -> None:
+    """Name what a dialect has no words for: `fields`, encodings that are none of floats, extras."""
+    for field in fields:
+        if _SAID[field](request) is not None:
+            unsupported(field, name)
+    only_floats(request, name, unsupported)
+    drop_extra(request.extra, name, unsupported)
+
+
+def cuts_end(request: EmbeddingRequest, name: str, unsupported: Unsupported) -> bool | None:
+    """For a dialect that can cut what is too long at its end or refuse it; `None` if unsaid."""
+    if request.truncate == "start":
+        unsupported("truncate", name)
+        return None
+    return None if request.truncate is None else request.truncate == "end"
+
+
+def texts(request: EmbeddingRequest, name: str) -> list[str]:
+    """The inputs, for a dialect that takes nothing but texts."""
+    found = [item for item in request.inputs if isinstance(item, str)]
+    if len(found) < len(request.inputs):
+        refuse_input(name)
+    return found
 
 
 def refuse_input(name: str) -> NoReturn:

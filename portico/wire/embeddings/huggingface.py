@@ -10,8 +10,8 @@ import msgspec
 
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import drop_rest, texts
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "huggingface_features"
@@ -23,22 +23,12 @@ _SIDES: Final = {"end": "Right", "start": "Left"}
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    if not all(isinstance(item, str) for item in request.inputs):
-        refuse_input(NAME)
-    written: dict[str, Any] = {"inputs": list(request.inputs)}
+    written: dict[str, Any] = {"inputs": texts(request, NAME)}
     if request.truncate is not None:
         written["truncate"] = request.truncate != "none"
         if request.truncate in _SIDES:
             written["truncation_direction"] = _SIDES[request.truncate]
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("dimensions", request.dimensions is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    drop_rest(request, NAME, unsupported, "input_type", "dimensions", "user")
     return encode(written)
 
 

@@ -12,7 +12,7 @@ from portico.types.chat import DataSource, UrlSource
 from portico.types.embeddings import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Purpose
 from portico.types.http import Headers
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.embeddings.base import cuts_end, only_floats, refuse_input
 from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
@@ -46,10 +46,8 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     only_floats(request, NAME, unsupported)
     if request.encodings == ("base64",):
         written["embedding_type"] = "base64"
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        written["truncate"] = request.truncate == "end"
+    if (cut := cuts_end(request, NAME, unsupported)) is not None:
+        written["truncate"] = cut
     if request.user is not None:
         unsupported("user", NAME)
     drop_extra(request.extra, NAME, unsupported)

@@ -10,8 +10,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import cuts_end, drop_rest, texts
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "ollama_embed"
@@ -33,23 +33,12 @@ _USED: Final = msgspec.json.Decoder(_Used)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    if not all(isinstance(item, str) for item in request.inputs):
-        refuse_input(NAME)
-    written: dict[str, Any] = {"model": request.model, "input": list(request.inputs)}
+    written: dict[str, Any] = {"model": request.model, "input": texts(request, NAME)}
     if request.dimensions is not None:
         written["dimensions"] = request.dimensions
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        written["truncate"] = request.truncate == "end"
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    if (cut := cuts_end(request, NAME, unsupported)) is not None:
+        written["truncate"] = cut
+    drop_rest(request, NAME, unsupported, "input_type", "user")
     return encode(written)
 
 

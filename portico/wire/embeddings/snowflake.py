@@ -11,8 +11,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import drop_rest, texts
 from portico.wire.json_io import MalformedError, decoded, encode
 
 NAME: Final = "snowflake_embed"
@@ -38,19 +38,8 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    if not all(isinstance(item, str) for item in request.inputs):
-        refuse_input(NAME)
-    written: dict[str, Any] = {"text": list(request.inputs), "model": request.model}
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("dimensions", request.dimensions is not None),
-        ("truncate", request.truncate is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    written: dict[str, Any] = {"text": texts(request, NAME), "model": request.model}
+    drop_rest(request, NAME, unsupported, "input_type", "dimensions", "truncate", "user")
     return encode(written)
 
 

@@ -12,8 +12,8 @@ from portico.types.chat import DataSource
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import drop_rest, refuse_input
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "titan_embed"
@@ -45,15 +45,7 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
             written["embeddingConfig"] = {"outputEmbeddingLength": request.dimensions}
         else:
             written["dimensions"] = request.dimensions
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("truncate", request.truncate is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    drop_rest(request, NAME, unsupported, "input_type", "truncate", "user")
     return encode(written)
 
 

@@ -11,8 +11,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import cuts_end, drop_rest, texts
 from portico.wire.embeddings.gemini import TASKS
 from portico.wire.json_io import decoded, encode
 
@@ -42,22 +42,13 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     task = {} if request.purpose is None else {"task_type": TASKS[request.purpose]}
-    instances: list[dict[str, Any]] = []
-    for item in request.inputs:
-        if not isinstance(item, str):
-            refuse("input", NAME)
-        instances.append({**task, "content": item})
+    instances = [{**task, "content": text} for text in texts(request, NAME)]
     parameters: dict[str, Any] = {}
     if request.dimensions is not None:
         parameters["outputDimensionality"] = request.dimensions
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        parameters["autoTruncate"] = request.truncate == "end"
-    if request.user is not None:
-        unsupported("user", NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    if (cut := cuts_end(request, NAME, unsupported)) is not None:
+        parameters["autoTruncate"] = cut
+    drop_rest(request, NAME, unsupported, "user")
     written: dict[str, Any] = {"instances": instances}
     return encode({**written, "parameters": parameters} if parameters else written)
 

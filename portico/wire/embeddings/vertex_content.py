@@ -11,9 +11,9 @@ import msgspec
 
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra
+from portico.wire.base import Unsupported
 from portico.wire.embeddings import gemini
-from portico.wire.embeddings.base import only_floats
+from portico.wire.embeddings.base import cuts_end, drop_rest
 from portico.wire.json_io import encode
 
 NAME: Final = "vertex_embed_content"
@@ -26,18 +26,9 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
     config: dict[str, Any] = {}
     if request.dimensions is not None:
         config["outputDimensionality"] = request.dimensions
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        config["autoTruncate"] = request.truncate == "end"
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    if (cut := cuts_end(request, NAME, unsupported)) is not None:
+        config["autoTruncate"] = cut
+    drop_rest(request, NAME, unsupported, "input_type", "user")
     written: dict[str, Any] = {"content": {"parts": gemini.parts(item)}}
     return encode({**written, "embedContentConfig": config} if config else written)
 

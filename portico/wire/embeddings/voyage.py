@@ -8,7 +8,7 @@ from typing import Any, Final
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse, Purpose
 from portico.types.http import Headers
 from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.embeddings.base import cuts_end, only_floats, texts
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
 
@@ -19,27 +19,32 @@ _TYPES: Final[dict[Purpose, str]] = {"query": "query", "document": "document"}
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    if not all(isinstance(item, str) for item in request.inputs):
-        refuse_input(NAME)
-    written: dict[str, Any] = {"model": request.model, "input": list(request.inputs)}
+    written: dict[str, Any] = {"model": request.model, "input": texts(request, NAME)}
+    written.update(options(request, NAME, unsupported, encoding="encoding_format"))
+    return encode(written)
+
+
+def options(
+    request: EmbeddingRequest, name: str, unsupported: Unsupported, *, encoding: str
+) -> dict[str, Any]:
+    """What Voyage's other models are told, too; the field of the encoding has two names."""
+    written: dict[str, Any] = {}
     if request.purpose is not None:
         if request.purpose in _TYPES:
             written["input_type"] = _TYPES[request.purpose]
         else:
-            unsupported("input_type", NAME)
+            unsupported("input_type", name)
     if request.dimensions is not None:
         written["output_dimension"] = request.dimensions
-    only_floats(request, NAME, unsupported)
+    only_floats(request, name, unsupported)
     if request.encodings == ("base64",):
-        written["encoding_format"] = "base64"
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        written["truncation"] = request.truncate == "end"
+        written[encoding] = "base64"
+    if (cut := cuts_end(request, name, unsupported)) is not None:
+        written["truncation"] = cut
     if request.user is not None:
-        unsupported("user", NAME)
-    drop_extra(request.extra, NAME, unsupported)
-    return encode(written)
+        unsupported("user", name)
+    drop_extra(request.extra, name, unsupported)
+    return written
 
 
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:

@@ -12,11 +12,11 @@ from portico.types.embeddings import (
     EmbeddingRequest,
     EmbeddingResponse,
     Mixed,
-    Purpose,
 )
 from portico.types.http import Headers
-from portico.wire.base import Unsupported, drop_extra
-from portico.wire.embeddings.base import only_floats, refuse_input
+from portico.wire.base import Unsupported
+from portico.wire.embeddings import voyage
+from portico.wire.embeddings.base import refuse_input
 from portico.wire.embeddings.inputs import is_picture, write_url
 from portico.wire.embeddings.openai import read_list
 from portico.wire.json_io import encode
@@ -24,31 +24,13 @@ from portico.wire.json_io import encode
 NAME: Final = "voyage_multimodal"
 MAX_INPUTS: Final = 1000
 
-_TYPES: Final[dict[Purpose, str]] = {"query": "query", "document": "document"}
-
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
     written: dict[str, Any] = {
         "model": request.model,
         "inputs": [{"content": _content(item)} for item in request.inputs],
     }
-    if request.purpose is not None:
-        if request.purpose in _TYPES:
-            written["input_type"] = _TYPES[request.purpose]
-        else:
-            unsupported("input_type", NAME)
-    if request.dimensions is not None:
-        written["output_dimension"] = request.dimensions
-    only_floats(request, NAME, unsupported)
-    if request.encodings == ("base64",):
-        written["output_encoding"] = "base64"
-    if request.truncate == "start":
-        unsupported("truncate", NAME)
-    elif request.truncate is not None:
-        written["truncation"] = request.truncate == "end"
-    if request.user is not None:
-        unsupported("user", NAME)
-    drop_extra(request.extra, NAME, unsupported)
+    written.update(voyage.options(request, NAME, unsupported, encoding="output_encoding"))
     return encode(written)
 
 

@@ -10,8 +10,8 @@ import msgspec
 from portico.types.embeddings import EmbeddingRequest, EmbeddingResponse
 from portico.types.http import Headers
 from portico.types.usage import Usage
-from portico.wire.base import Unsupported, drop_extra, refuse
-from portico.wire.embeddings.base import only_floats
+from portico.wire.base import Unsupported
+from portico.wire.embeddings.base import drop_rest, texts
 from portico.wire.json_io import decoded, encode
 
 NAME: Final = "watsonx_embed"
@@ -32,19 +32,8 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
 def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> bytes:
-    if not all(isinstance(item, str) for item in request.inputs):
-        refuse("input", NAME)
-    written: dict[str, Any] = {"model_id": request.model, "inputs": list(request.inputs)}
-    for field, is_said in (
-        ("input_type", request.purpose is not None),
-        ("dimensions", request.dimensions is not None),
-        ("truncate", request.truncate is not None),
-        ("user", request.user is not None),
-    ):
-        if is_said:
-            unsupported(field, NAME)
-    only_floats(request, NAME, unsupported)
-    drop_extra(request.extra, NAME, unsupported)
+    written: dict[str, Any] = {"model_id": request.model, "inputs": texts(request, NAME)}
+    drop_rest(request, NAME, unsupported, "input_type", "dimensions", "truncate", "user")
     return encode(written)
 
 
