@@ -1,6 +1,7 @@
 """RSA keys out of PEM text, by the optional package `cryptography`."""
 
 import hashlib
+import sys
 from base64 import b64encode
 
 import msgspec
@@ -20,17 +21,16 @@ class RsaKey(msgspec.Struct, frozen=True):
 
 
 def load_rsa_key(
-    pem: Secret, what: str, *, passphrase: Secret | None = None, extra: str, otherwise: str
+    pem: Secret, what: str, *, passphrase: Secret | None = None, otherwise: str
 ) -> RsaKey:
-    """`what` names the key in errors, `extra` how to install the package, `otherwise` how to do
-    without it.
-    """
+    """`what` names the key in errors, `otherwise` how to do without the package."""
     try:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import padding, rsa
     except ImportError:
         raise ConfigError(
-            f"{what} needs the package `cryptography`: install {extra}, or {otherwise}"
+            f"{what} needs a package that is not installed: "
+            f"`{sys.executable} -m pip install cryptography`, or {otherwise}"
         ) from None
     password = passphrase.reveal().encode() if passphrase else None
     try:

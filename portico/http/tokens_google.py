@@ -3,7 +3,7 @@
 https://docs.cloud.google.com/docs/authentication/application-default-credentials,
 …/iam/docs/workload-identity-federation-with-other-providers and
 …/compute/docs/access/authenticate-workloads (2026-11-23). Signing with a service account's key
-needs the `cryptography` package: `pip install portico[gcp]`; all else needs nothing.
+needs the `cryptography` package, which the extra `gcp` has; all else needs nothing.
 """
 
 from collections.abc import Mapping
@@ -215,7 +215,6 @@ def rsa_signer(private_key: Secret) -> Sign:
     key = load_rsa_key(
         private_key,
         "the `private_key` of Google's credentials file",
-        extra="portico[gcp]",
         otherwise="use workload identity or the metadata server",
     )
     return key.sign

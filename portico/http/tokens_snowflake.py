@@ -57,6 +57,5 @@ def _load(provider: Provider, given: str, read: Read) -> RsaKey:
         Secret(pem),
         f"the private key of the provider {provider.name}",
         passphrase=Secret(passphrase) if passphrase else None,
-        extra="portico[snowflake]",
         otherwise="give a programmatic access token as api_key",
     )

@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 import sys
 from typing import Any
 
@@ -86,7 +87,9 @@ def test_without_the_optional_package_the_error_names_it(monkeypatch: pytest.Mon
     for module in [name for name in sys.modules if name.startswith("cryptography")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(ConfigError, match=r"portico\[gcp\]"):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"{sys.executable} -m pip install cryptography")
+    ):
         rsa_signer(Secret("x"))
 
 
