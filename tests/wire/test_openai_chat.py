@@ -387,6 +387,26 @@ def delta(**fields: Any) -> bytes:
     return b"data: " + json.dumps({"id": "x", "choices": [choice]}).encode() + b"\n\n"
 
 
+def test_calls_without_ids_get_ids_that_are_new_in_each_answer() -> None:
+    calls = [
+        {"index": 0, "id": "", "function": {"name": "f", "arguments": "{}"}},
+        {"index": 1, "function": {"name": "g", "arguments": "{}"}},
+    ]
+
+    def whole(id: str) -> list[str]:
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
+        body = {"id": id, "choices": [{"message": message, "finish_reason": "tool_calls"}]}
+        (choice,) = dialect.read_response(json.dumps(body).encode()).choices
+        return [block.id for block in choice.content if isinstance(block, ToolCall)]
+
+    streamed = dialect.stream_reader().feed(delta(tool_calls=calls))
+    started = [event.block for event in streamed if isinstance(event, BlockStart)]
+    assert [block.id for block in started if isinstance(block, ToolCall)] == whole("x")
+    assert whole("x") == ["call_x_0", "call_x_1"]
+    assert not set(whole("y")) & set(whole("x"))
+    assert whole("chatcmpl-" + "7" * 40) == [f"call_{'7' * 24}_{i}" for i in range(2)]
+
+
 def test_a_call_is_closed_when_the_next_begins_and_its_arguments_are_complete() -> None:
     """So that clients that show one block at a time need not wait for the end."""
     reader = dialect.stream_reader()

@@ -121,7 +121,9 @@ def read_response(body: bytes, /, *, home: Home | None = None) -> ChatResponse:
             raise error_of(raw["error"], 200, {})
         answer = convert(raw, _Answer)
         choices = tuple(
-            _read_choice(choice, i, home, unknown(raw["choices"][i], _CHOICE_FIELDS) or None)
+            _read_choice(
+                choice, i, answer.id, home, unknown(raw["choices"][i], _CHOICE_FIELDS) or None
+            )
             for i, choice in enumerate(answer.choices)
         )
     except MalformedError as problem:
@@ -148,15 +150,20 @@ def _read_plain(answer: _Plain, home: Home | None) -> ChatResponse:
         dialect=NAME,
         id=answer.id or "",
         model=answer.model or "",
-        choices=tuple([_read_choice(one, i, home, None) for i, one in enumerate(answer.choices)]),
+        choices=tuple(
+            [_read_choice(one, i, answer.id, home, None) for i, one in enumerate(answer.choices)]
+        ),
         usage=None if answer.usage is None else normal(answer.usage, tier),
         created=None if answer.created is None else int(answer.created),
         extra=extra,
     )
 
 
-def _read_choice(choice: _Choice, at: int, home: Home | None, extra: JsonObject | None) -> Choice:
-    content = read_assistant(choice.message, f"choices[{at}].message", home=home)
+def _read_choice(
+    choice: _Choice, at: int, answer_id: str | None, home: Home | None, extra: JsonObject | None
+) -> Choice:
+    path = f"choices[{at}].message"
+    content = read_assistant(choice.message, path, home=home, answer_id=answer_id or "")
     kinds = _kinds(content)
     return Choice(
         content=content,

@@ -38,7 +38,7 @@ from portico.types.chat_stream import (
 )
 from portico.wire.json_io import compact, is_object
 from portico.wire.openai_chat.answer import stop_reason
-from portico.wire.openai_chat.messages import arguments_text, legacy_id, read_annotation
+from portico.wire.openai_chat.messages import arguments_text, legacy_id, made_id, read_annotation
 from portico.wire.openai_chat.parts import NAME, read_content, read_part
 from portico.wire.openai_chat.reasoning import (
     ExtraContent,
@@ -104,6 +104,7 @@ class _OpenCall:
 
 class ChoiceReader:
     __slots__ = (
+        "_answer_id",
         "_audio",
         "_calls",
         "_details",
@@ -120,8 +121,9 @@ class ChoiceReader:
         "is_finished",
     )
 
-    def __init__(self, number: int, home: Home | None) -> None:
+    def __init__(self, number: int, answer_id: str, home: Home | None) -> None:
         self._number = number
+        self._answer_id = answer_id
         self._home = home
         self._next = 0
         self._open: int | None = None
@@ -273,7 +275,7 @@ class ChoiceReader:
             if call is not None and delta.id and name and call.index is not None:
                 call = None
         if call is None:
-            id = delta.id or f"call_{len(self._calls)}"
+            id = delta.id or made_id(self._answer_id, len(self._calls))
             call = _OpenCall(id, kind, read_extra_content(delta.extra_content, self._home))
             self._calls.append(call)
             self._keys[id] = call

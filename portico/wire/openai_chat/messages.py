@@ -147,8 +147,18 @@ def legacy_id(count: int) -> str:
     return f"call_{count}"
 
 
+def made_id(answer_id: str, index: int) -> str:
+    """Of a call that came without: new in each answer, short enough for every dialect."""
+    return f"call_{answer_id[-24:]}_{index}" if answer_id else f"call_{index}"
+
+
 def read_assistant(
-    message: MessageFields, path: str, *, home: Home | None = None, legacy_calls: int = 1
+    message: MessageFields,
+    path: str,
+    *,
+    home: Home | None = None,
+    legacy_calls: int = 1,
+    answer_id: str = "",
 ) -> tuple[Block, ...]:
     """What a model said: thinking, text, refusal, audio, images, calls, in this order."""
     blocks: list[Block] = list(
@@ -171,7 +181,8 @@ def read_assistant(
     for i, image in enumerate(message.images or ()):
         blocks.append(read_part(image, f"{path}.images[{i}]"))
     for i, call in enumerate(message.tool_calls or ()):
-        blocks.append(_read_call(call, i, f"{path}.tool_calls[{i}]", home))
+        id = call.id or made_id(answer_id, i)
+        blocks.append(_read_call(call, id, f"{path}.tool_calls[{i}]", home))
     if message.function_call is not None:
         function = message.function_call
         arguments = arguments_text(function.arguments)
@@ -179,8 +190,7 @@ def read_assistant(
     return tuple(blocks)
 
 
-def _read_call(call: _Call, index: int, path: str, home: Home | None) -> ToolCall:
-    id = call.id or f"call_{index}"
+def _read_call(call: _Call, id: str, path: str, home: Home | None) -> ToolCall:
     if call.custom is not None:
         return ToolCall(id, call.custom.name, call.custom.input, kind="custom")
     if call.function is None or not call.function.name:

@@ -89,7 +89,7 @@ class ChatReader:
             self._started(chunk, events)
         reader = self._choices.get(choice.index)
         if reader is None:
-            reader = ChoiceReader(choice.index, self._home)
+            reader = ChoiceReader(choice.index, chunk.id or "", self._home)
             self._choices[choice.index] = reader
         if reader.is_finished:
             return
