@@ -135,7 +135,9 @@ async def send(gateway: Gateway, snapshot: Snapshot, call: Call) -> Served:
 def _remaining(gateway: Gateway, call: Call, course: _Course) -> Timeouts:
     """The timers of a further try: `total` is the call's, so that it has what is left of it."""
     left_s = _total_left_s(call, course, gateway.clock())
-    return msgspec.structs.replace(course.route.route.timeouts, total=max(left_s, _LEAST_S))
+    return msgspec.structs.replace(
+        course.route.route.timeouts, total=max(round(left_s, 3), _LEAST_S)
+    )
 
 
 def _total_left_s(call: Call, course: _Course, now: float) -> float:

@@ -5,6 +5,7 @@ keys of one provider are deployments of their own.
 import asyncio
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,9 @@ def test_the_total_is_that_of_all_tries(tmp_path: Path) -> None:
             async with gateway(tmp_path, text) as running:
                 answer = await running.ask(http(chat()))
                 assert (answer.status, answer.error["code"]) == (504, "timeout")
+                assert re.search(
+                    r" within 0\.\d{1,3} s \(timeouts\.total\)", answer.error["message"]
+                )
                 (record,) = running.journal()
                 assert [one.outcome for one in record.attempts] == ["upstream_error", "timeout"]
                 assert 499 <= record.duration_ms < 690
