@@ -12,6 +12,14 @@ from portico.types.chat import Home, ProviderState
 
 _PREFIX: Final = "portico:1:"
 
+_MARKS: Final = (b'"portico:', b'"cG9ydGljbz')
+"""How a string begins that holds a sealed state, plain or in base64, where bytes are asked for."""
+
+
+def may_hold_sealed(body: bytes) -> bool:
+    """Does a request seem to bring foreign state, which providers of its dialect would refuse?"""
+    return any(mark in body for mark in _MARKS)
+
 
 def seal(state: ProviderState, dialect: str) -> str:
     """The text for a field of `dialect`."""

@@ -1,5 +1,6 @@
 """Messages to providers that speak Messages, Gemini to those that speak Gemini: bytes."""
 
+import base64
 import itertools
 import json
 from pathlib import Path
@@ -380,5 +381,78 @@ def test_wrong_methods_are_told_in_the_dialect(tmp_path: Path) -> None:
             assert gemini.error["status"] == "NOT_FOUND"
             other = await got("/v1/nothing")
             assert other.error["code"] == "unknown_url"
+
+    uvloop.run(play())
+
+
+SEALED = "portico:1:cohere_chat:elsewhere:their-model:c2ln"
+SEALED_BASE64 = base64.b64encode(SEALED.encode()).decode()
+CALLED: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "messages": (
+        "anthropic",
+        "/v1/messages",
+        SEALED,
+        {
+            "model": "m",
+            "max_tokens": 9,
+            "novel": [1],
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "t", "signature": SEALED},
+                        {"type": "text", "text": "ho"},
+                    ],
+                },
+                {"role": "user", "content": "?"},
+            ],
+        },
+    ),
+    "gemini": (
+        "gemini",
+        GENERATE,
+        SEALED_BASE64,
+        {
+            "novel": [1],
+            "contents": [
+                {"role": "user", "parts": [{"text": "hi"}]},
+                {"role": "model", "parts": [{"text": "ho", "thoughtSignature": SEALED_BASE64}]},
+                {"role": "user", "parts": [{"text": "?"}]},
+            ],
+        },
+    ),
+    "responses": (
+        "openai",
+        "/v1/responses",
+        SEALED,
+        {
+            "model": "m",
+            "novel": [1],
+            "store": False,
+            "input": [
+                {"role": "user", "content": "hi"},
+                {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": SEALED},
+                {"type": "message", "role": "assistant", "content": "ho"},
+                {"role": "user", "content": "?"},
+            ],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "path", "sealed", "body"), CALLED.values(), ids=CALLED)
+def test_what_another_provider_signed_is_left_out_although_the_rest_would_pass(
+    kind: str, path: str, sealed: str, body: dict[str, Any], tmp_path: Path
+) -> None:
+    """Claude, Gemini and OpenAI refuse a whole request for a signature that is not theirs."""
+
+    async def play() -> None:
+        async with upstream(replying(whole(b"{}", 400))) as up:
+            async with gateway(tmp_path, config(kind, up.url)) as running:
+                await running.ask(asked(json.dumps(body), path))
+                (sent,) = up.requests
+                assert sealed not in sent.body.decode()
+                assert (b"ho" in sent.body, sent.json()["novel"]) == (True, [1])
 
     uvloop.run(play())

@@ -12,6 +12,7 @@ from portico.types.deployment import Deployment, Provider
 from portico.wire.media import may_have_urls
 from portico.wire.mistral_clients import is_mistrals
 from portico.wire.natives import NATIVES
+from portico.wire.state import may_hold_sealed
 
 _INNER: Final = b'"generateContentRequest"'
 _ASKS_REASONING: Final = (b'"reasoning_effort"', b'"prompt_mode"')
@@ -23,6 +24,8 @@ def bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conve
     """
     dialect = call.endpoint.dialect
     if spoken != dialect or (provider.no_media_urls and _has_refused_urls(call, provider)):
+        return False
+    if dialect != "openai_chat" and may_hold_sealed(call.request.body):
         return False
     if call.endpoint.operation == "response":
         return _responses_pass(call, provider, conversations)
