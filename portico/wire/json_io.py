@@ -92,6 +92,14 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise MalformedError(f"not valid JSON ({problem})").from_provider() from None
 
 
+def decoded_or_none(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """For bytes that pass whatever they are: of the wrong shape, they say nothing."""
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _is_deeper(value: Any, limit: int) -> bool:
     """Walk level by level, so that the check itself cannot recurse too deep."""
     level = [value]

@@ -13,6 +13,7 @@ from portico.errors import GatewayError
 from portico.types.usage import Usage
 from portico.wire.anthropic_messages.errors import error_of, write_error
 from portico.wire.anthropic_messages.usage import UsageFields, merge, normal
+from portico.wire.json_io import decoded_or_none
 from portico.wire.native_tap import NativeTap
 from portico.wire.sse import write_event
 
@@ -34,11 +35,8 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 def read_answer_usage(body: bytes) -> Usage | None:
     """The usage of a whole answer; one of the wrong shape counts as none."""
-    try:
-        usage = _ANSWER.decode(body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if usage is None else normal(usage)
+    answer = decoded_or_none(_ANSWER, body)
+    return None if answer is None or answer.usage is None else normal(answer.usage)
 
 
 def tap() -> NativeTap:
@@ -64,9 +62,8 @@ class MessageWatcher:
         return b'"message_' in data or b'"error"' in data
 
     def see(self, payload: bytes) -> None:
-        try:
-            event = _EVENT.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        event = decoded_or_none(_EVENT, payload)
+        if event is None:
             return
         match event.type:
             case "message_start":

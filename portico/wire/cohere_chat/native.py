@@ -12,7 +12,7 @@ from portico.errors import GatewayError
 from portico.types.usage import Usage
 from portico.wire.cohere_chat.answer import UsageFields, normal
 from portico.wire.cohere_chat.errors import failure
-from portico.wire.json_io import encode
+from portico.wire.json_io import decoded_or_none, encode
 from portico.wire.native_tap import NativeTap
 from portico.wire.sse import write_event
 
@@ -38,11 +38,8 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 def read_answer_usage(body: bytes) -> Usage | None:
     """The usage of a whole answer; one of the wrong shape counts as none."""
-    try:
-        usage = _ANSWER.decode(body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if usage is None else normal(usage)
+    answer = decoded_or_none(_ANSWER, body)
+    return None if answer is None or answer.usage is None else normal(answer.usage)
 
 
 def tap() -> NativeTap:
@@ -65,9 +62,8 @@ class ChatWatcher:
         return b'"message-end"' in data or b'"type"' not in data
 
     def see(self, payload: bytes) -> None:
-        try:
-            event = _EVENT.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        event = decoded_or_none(_EVENT, payload)
+        if event is None:
             return
         if event.type is None:
             self.error = failure(event.message) if event.message else None

@@ -21,7 +21,7 @@ from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.embeddings.base import only_floats, refuse_input
-from portico.wire.json_io import MalformedError, decoded, encode
+from portico.wire.json_io import MalformedError, decoded, decoded_or_none, encode
 
 NAME: Final = "cohere_embed"
 MAX_INPUTS: Final = 96
@@ -112,11 +112,8 @@ def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:
 
 def read_usage(body: bytes) -> Usage | None:
     """The usage of an answer that passes; one of the wrong shape counts as none."""
-    try:
-        meta = _USED.decode(body).meta
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if meta is None else _usage(meta.billed_units)
+    used = decoded_or_none(_USED, body)
+    return None if used is None or used.meta is None else _usage(used.meta.billed_units)
 
 
 def _usage(billed: _Billed | None) -> Usage | None:

@@ -19,7 +19,7 @@ from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported, drop_extra
 from portico.wire.embeddings.base import only_floats, refuse_input
-from portico.wire.json_io import MalformedError, decoded, encode
+from portico.wire.json_io import MalformedError, decoded, decoded_or_none, encode
 
 NAME: Final = "gemini_embed"
 MAX_INPUTS: Final = 100
@@ -101,11 +101,8 @@ def _part(item: EmbeddingInput) -> dict[str, Any]:
 
 def read_usage(body: bytes) -> Usage | None:
     """The usage of an answer that passes; one of the wrong shape counts as none."""
-    try:
-        used = _USED.decode(body).usage_metadata
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return _usage(used)
+    used = decoded_or_none(_USED, body)
+    return None if used is None else _usage(used.usage_metadata)
 
 
 def _usage(used: _Counts | None) -> Usage | None:

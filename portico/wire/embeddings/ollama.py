@@ -12,7 +12,7 @@ from portico.types.http import Headers
 from portico.types.usage import Usage
 from portico.wire.base import Unsupported
 from portico.wire.embeddings.base import cuts_end, drop_rest, texts
-from portico.wire.json_io import decoded, encode
+from portico.wire.json_io import decoded, decoded_or_none, encode
 
 NAME: Final = "ollama_embed"
 MAX_INPUTS: Final[int | None] = None
@@ -44,11 +44,10 @@ def write_request(request: EmbeddingRequest, /, *, unsupported: Unsupported) -> 
 
 def read_usage(body: bytes) -> Usage | None:
     """The usage of an answer that passes; one of the wrong shape counts as none."""
-    try:
-        tokens = _USED.decode(body).prompt_eval_count
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    used = decoded_or_none(_USED, body)
+    if used is None or used.prompt_eval_count is None:
         return None
-    return None if tokens is None else Usage(input_tokens=tokens, output_tokens=0)
+    return Usage(input_tokens=used.prompt_eval_count, output_tokens=0)
 
 
 def read_response(body: bytes, /, *, headers: Headers) -> EmbeddingResponse:

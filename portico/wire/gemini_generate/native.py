@@ -14,6 +14,7 @@ from portico.errors import GatewayError
 from portico.types.usage import Usage
 from portico.wire.gemini_generate.errors import error_of, write_error
 from portico.wire.gemini_generate.usage import UsageFields, normal
+from portico.wire.json_io import decoded_or_none
 from portico.wire.native_tap import NativeTap, payloads_of
 from portico.wire.sse import write_event
 
@@ -46,11 +47,10 @@ _FAILED: Final = msgspec.json.Decoder(_Failed)
 
 def read_answer_usage(body: bytes) -> Usage | None:
     """The usage of a whole answer or of one chunk; one of the wrong shape counts as none."""
-    try:
-        usage = _USAGE.decode(body).usage_metadata
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    answer = decoded_or_none(_USAGE, body)
+    if answer is None or answer.usage_metadata is None:
         return None
-    return None if usage is None else normal(usage)
+    return normal(answer.usage_metadata)
 
 
 def tap() -> NativeTap:
@@ -82,12 +82,9 @@ class GenerateWatcher:
         return b'"error"' in data
 
     def see(self, payload: bytes) -> None:
-        try:
-            error = _FAILED.decode(payload).error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return
-        if error:
-            self.error = error_of(error, 200, {})
+        found = decoded_or_none(_FAILED, payload)
+        if found is not None and found.error:
+            self.error = error_of(found.error, 200, {})
 
     def passed(self, data: bytes) -> None:
         self.events += data.count(b"data:")
@@ -104,9 +101,8 @@ class GenerateWatcher:
 
 
 def _has_finished(payload: bytes) -> bool:
-    try:
-        chunk = _FINISHED.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    chunk = decoded_or_none(_FINISHED, payload)
+    if chunk is None:
         return False
     if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
         return True

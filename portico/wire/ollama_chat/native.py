@@ -11,6 +11,7 @@ import msgspec
 
 from portico.errors import GatewayError, UpstreamProtocol
 from portico.types.usage import Usage
+from portico.wire.json_io import decoded_or_none
 from portico.wire.ollama_chat.errors import error_of, write_error
 from portico.wire.ollama_chat.stream_reader import MAX_LINE_BYTES
 
@@ -36,10 +37,7 @@ def read_answer_usage(body: bytes) -> Usage | None:
 
 
 def _look(line: bytes) -> _Line | None:
-    try:
-        return _LINE.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decoded_or_none(_LINE, line)
 
 
 def _usage(line: _Line) -> Usage | None:

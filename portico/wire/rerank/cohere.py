@@ -21,6 +21,7 @@ from portico.wire.json_io import (
     convert,
     decode_object,
     decoded,
+    decoded_or_none,
     encode,
     fields_of,
     unknown,
@@ -131,10 +132,8 @@ def read_response(body: bytes, /, *, headers: Headers) -> RerankResponse:
 
 def read_usage(body: bytes) -> Usage | None:
     """The usage of an answer that passes; one of the wrong shape counts as none."""
-    try:
-        return _usage(_USED.decode(body).meta)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    used = decoded_or_none(_USED, body)
+    return None if used is None else _usage(used.meta)
 
 
 def _usage(meta: _Meta | None) -> Usage | None:
