@@ -12,13 +12,14 @@ from portico.types.chat import Home, ProviderState
 
 _PREFIX: Final = "portico:1:"
 
-_MARKS: Final = (b'"portico:', b'"cG9ydGljbz')
-"""How a string begins that holds a sealed state, plain or in base64, where bytes are asked for."""
+_MARK: Final = b'"portico:'
+_MARK_BASE64: Final = b'"cG9ydGljbz'
+"""How a string begins that holds a sealed state: Gemini's clients want bytes, so base64 there."""
 
 
-def may_hold_sealed(body: bytes) -> bool:
+def may_hold_sealed(body: bytes, dialect: str) -> bool:
     """Does a request seem to bring foreign state, which providers of its dialect would refuse?"""
-    return any(mark in body for mark in _MARKS)
+    return (_MARK_BASE64 if dialect == "gemini_generate" else _MARK) in body
 
 
 def seal(state: ProviderState, dialect: str) -> str:

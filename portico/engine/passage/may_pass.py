@@ -25,7 +25,7 @@ def bytes_pass(call: Call, provider: Provider, spoken: str, conversations: Conve
     dialect = call.endpoint.dialect
     if spoken != dialect or (provider.no_media_urls and _has_refused_urls(call, provider)):
         return False
-    if dialect != "openai_chat" and may_hold_sealed(call.request.body):
+    if dialect != "openai_chat" and may_hold_sealed(call.request.body, dialect):
         return False
     if call.endpoint.operation == "response":
         return _responses_pass(call, provider, conversations)
