@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -74,9 +74,7 @@ class HttpPool:
         self._all_lost: asyncio.Future[None] | None = None
 
     def send(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse]:
-        # An exchange that wants no stream ends with a whole answer.
-        whole: Coroutine[Any, Any, Any] = self._exchange(request, False)
-        return whole
+        return self._exchange(request, False)
 
     def open(self, request: HttpRequest) -> Coroutine[Any, Any, HttpResponse | Stream]:
         return self._exchange(request, bool(request.stream_types))
@@ -107,6 +105,16 @@ class HttpPool:
             connection.cut(_closed())
 
     # One exchange
+
+    @overload
+    async def _exchange(
+        self, request: HttpRequest, wants_stream: Literal[False]
+    ) -> HttpResponse: ...
+
+    @overload
+    async def _exchange(
+        self, request: HttpRequest, wants_stream: bool
+    ) -> HttpResponse | Stream: ...
 
     async def _exchange(self, request: HttpRequest, wants_stream: bool) -> HttpResponse | Stream:
         lane = self._lanes.get(request.origin)

@@ -307,9 +307,9 @@ def test_what_is_unknown_or_named_twice_is_left_out() -> None:
 
 
 def test_an_alias_is_the_route_it_leads_to() -> None:
-    one = route_of("one", Fallbacks(general=("uno", "due", "two", "tre")))
+    one = route_of("one", Fallbacks(general=("first", "second", "two", "third")))
     two, three = (route_of(name, Fallbacks()) for name in ("two", "three"))
-    routes = {"one": one, "uno": one, "two": two, "due": two, "three": three, "tre": three}
+    routes = {"one": one, "first": one, "two": two, "second": two, "three": three, "third": three}
     assert plan_fallbacks(one, routes, "general", ("one",)) == ("two", "three")
     assert plan_fallbacks(one, routes, "general", ("one", "two")) == ("three",)
 
