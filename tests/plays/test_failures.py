@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import functools
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,10 +230,11 @@ def test_a_failing_provider(
     streamed: bool,
     client: Client,
     speaker: Speaker,
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     mode = "streamed" if streamed else "whole"
-    record_property("cell", (row.failure, mode, f"{client.name} to {speaker.dialect}"))
+    cell = (row.failure, mode, f"{client.name} to {speaker.dialect}")
+    request.node.user_properties.append(("cell", cell))
     ending = ending_of(row, streamed=streamed)
     assert ending is not None
     played = play(row, streamed)
