@@ -10,7 +10,7 @@ keys; in the dialect `sagemaker_invoke`, and for vectors, to InvokeEndpoint, sig
 import re
 from base64 import b64encode
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from portico.errors import ConfigError
 from portico.providers.auth import Fields, authorize
@@ -46,63 +46,90 @@ def prepare(
     forwarded: Headers,
     timeouts: Timeouts,
 ) -> HttpRequest:
-    provider = deployment.provider
-    origin, region = _place(provider.origin, deployment.region)
-    endpoint, _, component = deployment.model.partition("/")
-    target = f"{provider.base_path}/endpoints/{segment(endpoint)}"
-    passed: tuple[bytes, ...] = TRACE
+    place = _place(deployment)
+    body = _without_model(body)
     stream_types: tuple[bytes, ...] = ()
     match task.operation, task.dialect:
         case "chat", "openai_chat":
-            if component:
-                target += f"/inference-components/{segment(component)}"
-            target += "/openai/v1/chat/completions"
-            body = _without_model(body)
-            if isinstance(credential, AwsKeys):
-                keys, place = credential, _known(region, provider.name)
-                token = _token(keys, place, int(now) // TOKEN_STEP_S)
-                fields = [("authorization", f"Bearer {token}")]
-            else:
-                fields = authorize(credential, "authorization")
-            passed = FORWARDED
+            target, fields = _openai_path(deployment, place, credential, now)
+            passed: tuple[bytes, ...] = FORWARDED
             stream_types = EVENT_STREAM if task.stream else ()
         case ("chat", "sagemaker_invoke") | ("embedding", "sagemaker_embed"):
-            target += "/invocations-response-stream" if task.stream else "/invocations"
-            body = _without_model(body)
-            if not isinstance(credential, AwsKeys):
-                raise ConfigError(
-                    f"InvokeEndpoint wants requests signed with AWS keys, and the provider "
-                    f"{provider.name} has an api_key; leave that out, or give it the dialect "
-                    "openai_chat"
-                )
-            signed: Fields = [("content-type", "application/json")]
-            if component:
-                signed.append((COMPONENT, component))
-            fields = signed[1:] + sign(
-                credential,
-                method="POST",
-                authority=origin.authority,
-                target=target,
-                fields=signed,
-                body=body,
-                region=_known(region, provider.name),
-                service=SERVICE,
-                now=now,
-            )
+            target, fields = _invocation(deployment, place, credential, body, now, task.stream)
+            passed = TRACE
             stream_types = _BINARY_STREAM if task.stream else ()
         case _:
-            raise no_address(task, provider)
+            raise no_address(task, deployment.provider)
     return request(
-        provider,
+        deployment.provider,
         target,
         fields,
         body,
         forwarded=forwarded,
         timeouts=timeouts,
         passed=passed,
-        origin=origin,
+        origin=place.origin,
         stream_types=stream_types,
     )
+
+
+class _Place(NamedTuple):
+    """Where to send, and the region to sign for."""
+
+    origin: Origin
+    region: str | None
+
+
+def _openai_path(
+    deployment: Deployment, place: _Place, credential: Credential | None, now: float
+) -> tuple[str, Fields]:
+    target, component = _endpoint(deployment)
+    if component:
+        target += f"/inference-components/{segment(component)}"
+    target += "/openai/v1/chat/completions"
+    if not isinstance(credential, AwsKeys):
+        return target, authorize(credential, "authorization")
+    region = _known(place.region, deployment.provider.name)
+    token = _token(credential, region, int(now) // TOKEN_STEP_S)
+    return target, [("authorization", f"Bearer {token}")]
+
+
+def _invocation(
+    deployment: Deployment,
+    place: _Place,
+    credential: Credential | None,
+    body: bytes,
+    now: float,
+    stream: bool,
+) -> tuple[str, Fields]:
+    """InvokeEndpoint, signed."""
+    if not isinstance(credential, AwsKeys):
+        raise ConfigError(
+            f"InvokeEndpoint wants requests signed with AWS keys, and the provider "
+            f"{deployment.provider.name} has an api_key; leave that out, or give it the dialect "
+            "openai_chat"
+        )
+    target, component = _endpoint(deployment)
+    target += "/invocations-response-stream" if stream else "/invocations"
+    own: Fields = [(COMPONENT, component)] if component else []
+    signature = sign(
+        credential,
+        method="POST",
+        authority=place.origin.authority,
+        target=target,
+        fields=[("content-type", "application/json"), *own],
+        body=body,
+        region=_known(place.region, deployment.provider.name),
+        service=SERVICE,
+        now=now,
+    )
+    return target, own + signature
+
+
+def _endpoint(deployment: Deployment) -> tuple[str, str]:
+    """The endpoint's path, and the component's name or nothing."""
+    endpoint, _, component = deployment.model.partition("/")
+    return f"{deployment.provider.base_path}/endpoints/{segment(endpoint)}", component
 
 
 def _without_model(body: bytes) -> bytes:
@@ -110,15 +137,17 @@ def _without_model(body: bytes) -> bytes:
     return edited(body, without=("model",), first={"model": ""})
 
 
-def _place(origin: Origin, region: str | None) -> tuple[Origin, str | None]:
-    """Where to send, and the region to sign for; a private address keeps its host."""
+def _place(deployment: Deployment) -> _Place:
+    """A private address keeps its host; the public one goes to the deployment's region."""
+    origin, region = deployment.provider.origin, deployment.region
     found = _HOST.fullmatch(origin.host)
     if found is None:
         private = _PRIVATE.search(origin.host)
-        return origin, region or (private.group(1) if private is not None else None)
+        return _Place(origin, region or (private.group(1) if private is not None else None))
     if region is None or region == found["region"]:
-        return origin, found["region"]
-    return Origin(origin.scheme, f"{found['name']}.{region}.{found['rest']}", origin.port), region
+        return _Place(origin, found["region"])
+    host = f"{found['name']}.{region}.{found['rest']}"
+    return _Place(Origin(origin.scheme, host, origin.port), region)
 
 
 def _known(region: str | None, provider: str) -> str:
