@@ -45,6 +45,7 @@ from portico.types.chat_stream import (
     UsageUpdate,
 )
 from portico.types.usage import Usage
+from portico.wire.stream_reading import CUT
 
 
 def collect(events: Iterable[Event]) -> ChatResponse:
@@ -92,7 +93,7 @@ class Collector:
     def response(self, *, partial: bool = False) -> ChatResponse:
         """`partial` allows what a stream that was cut had brought; its stop is then `error`."""
         if self._start is None or not (self._is_ended or partial):
-            raise UpstreamProtocol("the provider's stream ended before the answer was complete")
+            raise UpstreamProtocol(CUT)
         return ChatResponse(
             dialect=self._start.dialect,
             id=self._start.id,

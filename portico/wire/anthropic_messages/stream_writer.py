@@ -55,6 +55,7 @@ from portico.wire.base import ReplyContext, Unsupported
 from portico.wire.json_io import encode
 from portico.wire.sse import write_event
 from portico.wire.state import seal
+from portico.wire.stream_reading import CUT
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _DELTA: Final = (
@@ -119,9 +120,7 @@ class MessageStreamWriter:
     def close(self) -> bytes:
         if self._is_ended:
             return b""
-        return self._fail(
-            UpstreamProtocol("the provider's stream ended before the answer was complete")
-        )
+        return self._fail(UpstreamProtocol(CUT))
 
     def _write(self, event: Event) -> bytes:
         match event:

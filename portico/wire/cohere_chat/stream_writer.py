@@ -54,6 +54,7 @@ from portico.wire.cohere_chat.tools import NAME
 from portico.wire.json_io import compact, encode
 from portico.wire.sse import write_event
 from portico.wire.state import seal
+from portico.wire.stream_reading import CUT
 
 _TEXT: Final = (
     b'event: content-delta\ndata: {"type":"content-delta","index":%d,"delta":{"message":{"content":'
@@ -153,9 +154,7 @@ class ChatStreamWriter:
     def close(self) -> bytes:
         if self._is_ended:
             return b""
-        return self._fail(
-            UpstreamProtocol("the provider's stream ended before the answer was complete")
-        )
+        return self._fail(UpstreamProtocol(CUT))
 
     def _event(self, type: str, **fields: object) -> bytes:
         return write_event(encode({"type": type, **fields}), type.encode())

@@ -47,6 +47,7 @@ from portico.wire.gemini_generate.grounding import write_grounding, write_logpro
 from portico.wire.gemini_generate.parts import NAME, PartWriter
 from portico.wire.gemini_generate.usage import write_usage
 from portico.wire.json_io import encode
+from portico.wire.stream_reading import CUT
 
 _TEXT: Final = b'{"candidates":[{"content":{"parts":[{"text":%b}],"role":"model"},"index":%d}],%b'
 _THOUGHT: Final = (
@@ -141,9 +142,7 @@ class GenerateStreamWriter:
     def close(self) -> bytes:
         if self._is_ended:
             return b""
-        return self._fail(
-            UpstreamProtocol("the provider's stream ended before the answer was complete")
-        )
+        return self._fail(UpstreamProtocol(CUT))
 
     def _start(self, start: StreamStart) -> bytes:
         self._is_own = start.dialect == NAME

@@ -32,6 +32,7 @@ from portico.wire.ollama_chat.answer import done_reason, head, write_durations, 
 from portico.wire.ollama_chat.errors import write_error
 from portico.wire.ollama_chat.messages import NAME, MessageWriter
 from portico.wire.ollama_chat.shape import CHAT, Shape
+from portico.wire.stream_reading import CUT
 
 
 class _HeldCall:
@@ -124,9 +125,7 @@ class ChatStreamWriter:
     def close(self) -> bytes:
         if self._is_ended:
             return b""
-        return self._fail(
-            UpstreamProtocol("the provider's stream ended before the answer was complete")
-        )
+        return self._fail(UpstreamProtocol(CUT))
 
     def _start(self, start: StreamStart) -> None:
         self._is_own = start.dialect == NAME

@@ -57,6 +57,7 @@ from portico.wire.openai_chat.messages import write_call
 from portico.wire.openai_chat.parts import NAME, write_url
 from portico.wire.openai_chat.reasoning import write_own, write_thinking_block
 from portico.wire.openai_error import write_stream_error
+from portico.wire.stream_reading import CUT
 
 _DONE: Final = b"data: [DONE]\n\n"
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
@@ -167,7 +168,7 @@ class ChatStreamWriter:
         if self._is_ended:
             return b""
         self._is_ended = True
-        cut = UpstreamProtocol("the provider's stream ended before the answer was complete")
+        cut = UpstreamProtocol(CUT)
         return write_stream_error(cut, "chat")
 
     def _start(self, start: StreamStart) -> bytes:

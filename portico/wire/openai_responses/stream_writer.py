@@ -52,6 +52,7 @@ from portico.wire.openai_responses.answer import (
 from portico.wire.openai_responses.parts import NAME, write_annotation
 from portico.wire.sse import write_event
 from portico.wire.state import seal
+from portico.wire.stream_reading import CUT
 
 _TEXT: Final = (
     b"event: response.output_text.delta\n"
@@ -165,9 +166,7 @@ class ResponseStreamWriter:
     def close(self) -> bytes:
         if self._is_ended:
             return b""
-        return self._fail(
-            UpstreamProtocol("the provider's stream ended before the answer was complete")
-        )
+        return self._fail(UpstreamProtocol(CUT))
 
     def _event(self, type: str, fields: JsonObject) -> bytes:
         number = self._number
